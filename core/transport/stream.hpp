@@ -1,0 +1,71 @@
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <span>
+#include <string>
+
+#include "core/base/result.hpp"
+#include "core/base/waker.hpp"
+#include "core/transport/limits.hpp"
+
+namespace hawser::transport {
+
+// Where to dial: a host name or an IP literal (without brackets), and a TCP port.
+struct Origin {
+  std::string host;
+  std::uint16_t port = 443;
+  auto operator<=>(const Origin&) const = default;
+  std::string text() const;  // "host:port", an IPv6 literal in brackets
+};
+
+// How to dial. A member that is empty means: as the system does it.
+struct DialSettings {
+  std::string ca_file;                                     // PEM; empty: the system's hashed directory, looked up one at a time
+  std::chrono::system_clock::time_point validity_floor{};  // certificates are checked against max(now, this)
+};
+
+enum class DialStep { Resolving, Resolved, Connecting, Connected, Secured };
+
+// A verified TLS connection, non-blocking. Owned by and used on one thread.
+class Stream {
+ public:
+  enum class Io { Done, WantRead, WantWrite, Closed };  // Closed: close_notify, or the end of TCP
+
+  virtual ~Stream() = default;
+  // Moves at most `bytes.size()` bytes; `moved` tells how many, and is 0 unless Done. A broken connection is an Error
+  // (peer_closed, tls_failed) with the system's words.
+  virtual Result<Io> read(std::span<char> bytes, std::size_t& moved) = 0;
+  virtual Result<Io> write(std::span<const char> bytes, std::size_t& moved) = 0;
+  virtual int descriptor() const = 0;
+  virtual std::string peer_address() const = 0;  // numeric, without port
+  virtual bool session_was_resumed() const = 0;
+  // Call after the first answer: keeps the TLS session (its ticket has arrived by then) for the next dial of this origin.
+  virtual void keep_session() = 0;
+  virtual void shutdown() noexcept = 0;  // sends close_notify as far as it goes without waiting
+};
+
+// Dials. One per thread; keeps TLS contexts and sessions per origin for its life.
+class Dialer {
+ public:
+  // `waker`: every wait goes through it, and cancel() ends a dial with the code "cancelled". Borrowed.
+  Dialer(DialSettings settings, Waker& waker);
+  ~Dialer();
+
+  // Names resolved afresh (c-ares; /etc/hosts included), every address tried, kAddressStagger apart, families interleaved; TLS verified for
+  // `origin.host` (subjectAltName only). Errors: dns_failed, connect_refused, connect_timeout, network_unreachable, tls_failed,
+  // certificate_clock (expired or not yet valid; the message names date and clock), attempt_timeout, cancelled.
+  // Limits are those of limits.hpp, and never beyond `deadline`. `progress` may be empty.
+  Result<std::unique_ptr<Stream>> dial(const Origin& origin, TimePoint deadline,
+                                       const std::function<void(DialStep)>& progress = {});
+
+  Waker& waker();
+  void set_validity_floor(std::chrono::system_clock::time_point floor);
+
+ private:
+  struct Parts;
+  std::unique_ptr<Parts> parts_;
+};
+
+}  // namespace hawser::transport
