@@ -1,0 +1,78 @@
+#pragma once
+
+#include <cstdint>
+#include <deque>
+#include <optional>
+#include <string>
+#include <utility>
+
+#include "core/base/files.hpp"
+#include "core/base/json.hpp"
+
+// The control channel between hawserd and one hawser-host: a SOCK_SEQPACKET pair, the host's end at descriptor 3. One
+// packet is one message: a header of 16 bytes, then one JSON object of at most 64 KiB with a member "type". Both ends
+// are always of the same build; yet hawserd reads it as hostile data, since a plugin lives in the host's process.
+//
+// From the core
+//   setup          plugin, version, digest, instance, library (path; the verified .so is descriptor 5 later),
+//   state_dir, config (object),
+//                  serial, hostname, site, ca_file, validity_floor (seconds since 1970), actions:[names],
+//                  services:[{service, protocols:[...]}]                          always the first message
+//   grant          grant: the object of sdk/protocol.md §5                        a new one replaces the old, used at
+//   the next dial grant_refused  service, reason                                               stops dialling until a
+//   grant comes revoke         service, reason                                               close 4012, forget the
+//   grant, wait for a new one server_changed                                                               close 1001,
+//   forget all grants, wait for new ones configure      id, config, mode: "check"|"apply" action_done    id, exit_code
+//   (null: not by itself), output_b64, reason       once per action_run cloud_reached  id, ok, how once per cloud_reach
+//   stop           deadline_ms
+// From the host
+//   ready                                                                        start() has returned HWS_OK
+//   refused        reason ("abi_refused" | "config_refused" | "exited"), detail  the host ends after it; not retried
+//   for the first two health         state: "ready"|"degraded"|"stopped"|"faulted", detail log            level:
+//   "debug"|"info"|"warn"|"error", message, fields (object of strings) subconnection  service, state (design:
+//   waiting_for_grant, connecting, ready, draining, backoff, refused, revoked, stopped),
+//                  since (RFC 3339), url, failure_reason (a reason of §7 or null), detail, reconnects, sent_messages,
+//                  sent_bytes, queued_messages, queued_bytes, dropped:{reason:n}, buffer_full_count, acked_seq, rtt_ms
+//                  on each change of state at once, else at most once a second
+//   want_grants    service, why                                                  the grant failed (401, 403, 404, 4001)
+//   or runs out configured     id, status: "ok"|"restart_needed"|"refused", why action_run     id, name cloud_reach id,
+//   timeout_ms event          kind, service, reason, detail                                 a line for history and for
+//   the report to the cloud
+namespace hawser::control {
+
+inline constexpr int kChannelDescriptor = 3;
+inline constexpr std::uint32_t kChannelMagic = 0x48575331;  // "HWS1"
+inline constexpr std::size_t kChannelHeaderBytes =
+    16;  // magic, length, number (of this direction, from 1), 0; each 32 bits, little-endian
+inline constexpr std::size_t kChannelTextMax = 64 * 1024;
+inline constexpr std::size_t kChannelQueueMax = 256;  // messages that wait for the socket; then the end is given up
+
+// One end. Owned by and used on one thread, whose Loop watches descriptor(). Non-blocking.
+class Channel {
+ public:
+  explicit Channel(Descriptor socket) : socket_(std::move(socket)) {}
+
+  // A connected pair, both ends close-on-exec and non-blocking: first for the core, second for the host.
+  static Result<std::pair<Descriptor, Descriptor>> make_pair();
+
+  int descriptor() const { return socket_.get(); }
+
+  // Queues the message and sends what the socket takes. An Error means that the other end is gone, that the queue is
+  // over kChannelQueueMax, or that the text is over kChannelTextMax.
+  Status send(const json::Object& message);
+  // Sends what waits, when the socket has become writable.
+  Status flush();
+  bool wants_to_write() const { return !queue_.empty(); }
+
+  // The next message; nothing when none waits. Errors: "closed" when the other end is gone, "bad_payload" for what
+  // breaks the form above (the channel is to be given up then). Stray descriptors that came along are closed.
+  Result<std::optional<json::Object>> receive();
+
+ private:
+  Descriptor socket_;
+  std::deque<std::string> queue_;
+  std::uint32_t sent_ = 0;
+  std::uint32_t received_ = 0;
+};
+
+}  // namespace hawser::control
