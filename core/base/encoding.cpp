@@ -35,7 +35,8 @@ Result<std::string> decode(std::string_view text, std::string_view alphabet) {
   int held = 0;
   for (const char c : text) {
     const auto at = alphabet.find(c);
-    if (at == std::string_view::npos) return Error{"bad_request", "base64 text has a character that is not of its alphabet"};
+    if (at == std::string_view::npos)
+      return Error{"bad_request", "base64 text has a character that is not of its alphabet"};
     bits = (bits << 6) | static_cast<std::uint32_t>(at);
     held += 6;
     if (held < 8) continue;
@@ -51,7 +52,10 @@ std::size_t utf8_length(std::string_view text) {
   const auto at = [&](std::size_t i) { return static_cast<unsigned char>(text[i]); };
   const unsigned lead = at(0);
   if (lead < 0x80) return 1;
-  const std::size_t length = lead >= 0xc2 && lead <= 0xdf ? 2 : (lead & 0xf0) == 0xe0 ? 3 : lead >= 0xf0 && lead <= 0xf4 ? 4 : 0;
+  const std::size_t length = lead >= 0xc2 && lead <= 0xdf   ? 2
+                             : (lead & 0xf0) == 0xe0        ? 3
+                             : lead >= 0xf0 && lead <= 0xf4 ? 4
+                                                            : 0;
   if (length == 0 || text.size() < length) return 0;
   std::uint32_t point = lead & (0xffu >> (length + 1));
   for (std::size_t i = 1; i < length; ++i) {
@@ -102,7 +106,8 @@ std::string hex(std::string_view bytes) {
 std::string sha256(std::string_view bytes) {
   std::string digest(32, '\0');
   unsigned length = 0;
-  EVP_Digest(bytes.data(), bytes.size(), reinterpret_cast<unsigned char*>(digest.data()), &length, EVP_sha256(), nullptr);
+  EVP_Digest(bytes.data(), bytes.size(), reinterpret_cast<unsigned char*>(digest.data()), &length, EVP_sha256(),
+             nullptr);
   return digest;
 }
 

@@ -26,8 +26,8 @@ void random_bytes(std::span<std::byte> out);
 std::uint64_t random_below(std::uint64_t bound);  // uniform in [0, bound); 0 for bound 0
 std::string random_uuid();                        // RFC 4122 version 4, lower case
 
-// Each control character, DEL, byte that is not UTF-8, and bidirectional override becomes \xNN: safe in a log line, a terminal and a
-// JSON answer. Keeps at most `limit` bytes of the input and marks a cut with "...".
+// Each control character, DEL, byte that is not UTF-8, and bidirectional override becomes \xNN: safe in a log line, a
+// terminal and a JSON answer. Keeps at most `limit` bytes of the input and marks a cut with "...".
 std::string printable(std::string_view text, std::size_t limit = 120);
 
 bool is_utf8(std::string_view text);

@@ -34,7 +34,8 @@ TEST_CASE("printable text carries no control character, no broken UTF-8 and no d
 
 TEST_CASE("UTF-8 is checked as RFC 3629 says") {
   CHECK(is_utf8("\xf0\x9f\x9a\xa2 ship"));
-  for (const char* bad : {"\xc0\x80", "\xed\xa0\x80", "\xf4\x90\x80\x80", "\xe2\x82", "\x80"}) CHECK_FALSE(is_utf8(bad));
+  for (const char* bad : {"\xc0\x80", "\xed\xa0\x80", "\xf4\x90\x80\x80", "\xe2\x82", "\x80"})
+    CHECK_FALSE(is_utf8(bad));
 }
 
 TEST_CASE("random numbers stay below their bound and uuids have the form of version 4") {

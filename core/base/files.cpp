@@ -14,7 +14,8 @@ namespace {
 
 Error failure(const std::string& doing, const std::filesystem::path& path) {
   const int number = errno;
-  return {number == ENOENT ? "not_found" : "io_error", "cannot " + doing + " " + path.string() + ": " + std::strerror(number)};
+  return {number == ENOENT ? "not_found" : "io_error",
+          "cannot " + doing + " " + path.string() + ": " + std::strerror(number)};
 }
 
 bool write_all(int fd, std::string_view content) {
@@ -38,7 +39,7 @@ Result<std::string> read_file(const std::filesystem::path& path, std::size_t lim
   // O_NONBLOCK: a FIFO in the place of a file must not hold us up before fstat unmasks it.
   const Descriptor file(::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK));
   if (!file) return failure("open", path);
-  struct stat about{};
+  struct stat about {};
   if (::fstat(file.get(), &about) != 0) return failure("look at", path);
   if (!S_ISREG(about.st_mode)) return Error{"io_error", path.string() + " is not a regular file"};
   std::string content;
@@ -83,7 +84,7 @@ Status make_folder(const std::filesystem::path& path, mode_t mode) {
     if (step.empty() || ::mkdir(step.c_str(), mode) == 0 || errno == EEXIST) continue;
     return failure("create the folder", step);
   }
-  struct stat about{};
+  struct stat about {};
   if (::stat(path.c_str(), &about) != 0) return failure("look at", path);
   if (!S_ISDIR(about.st_mode)) return Error{"io_error", path.string() + " is not a folder"};
   return ok();

@@ -36,7 +36,8 @@ class Descriptor {
   int fd_ = -1;
 };
 
-// The whole regular file, at most `limit` bytes; a longer one, or what is no regular file, is an error that names the path and the system's reason.
+// The whole regular file, at most `limit` bytes; a longer one, or what is no regular file, is an error that names the
+// path and the system's reason.
 Result<std::string> read_file(const std::filesystem::path& path, std::size_t limit);
 
 // Writes a temporary file beside `path`, syncs it, renames it over `path` and syncs the folder.

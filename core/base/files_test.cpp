@@ -23,7 +23,7 @@ TEST_CASE("a file is written whole with its mode and leaves no temporary file be
   REQUIRE(write_file_atomically(path, "one", 0600));
   REQUIRE(write_file_atomically(path, "two", 0640));
   CHECK(read_file(path, 3).value() == "two");
-  struct stat about{};
+  struct stat about {};
   REQUIRE(::stat(path.c_str(), &about) == 0);
   CHECK((about.st_mode & 07777) == 0640);
   CHECK(std::distance(fs::directory_iterator(folder.path), {}) == 1);

@@ -12,11 +12,31 @@ TEST_CASE("an object comes back with the order and the values it had") {
 
 TEST_CASE("what is not one JSON object within the limits is refused with a sentence") {
   const std::string deep = std::string(33, '[') + std::string(33, ']');
-  for (const std::string& bad : std::vector<std::string>{
-           "", " ", "null", "[]", "7", "\"x\"", "{", "{}{}", "{} x", "{'a':1}", "{\"a\":1,}", "{\"a\":NaN}", "{\"a\":01}",
-           "{\"a\":1e400}", "{\"a\":9007199254740992}", "{\"a\":18446744073709551615}", "{\"a\":99999999999999999999}",
-           "{\"a\":1,\"a\":2}", "{\"x\":{\"a\":1,\"a\":2}}", "{\"a\":\"\xff\"}", "{\"a\":" + deep + "}", "<html></html>",
-           std::string("{}\0", 3), "/* c */ {}", "{\"a\":tru}"}) {
+  for (const std::string& bad : std::vector<std::string>{"",
+                                                         " ",
+                                                         "null",
+                                                         "[]",
+                                                         "7",
+                                                         "\"x\"",
+                                                         "{",
+                                                         "{}{}",
+                                                         "{} x",
+                                                         "{'a':1}",
+                                                         "{\"a\":1,}",
+                                                         "{\"a\":NaN}",
+                                                         "{\"a\":01}",
+                                                         "{\"a\":1e400}",
+                                                         "{\"a\":9007199254740992}",
+                                                         "{\"a\":18446744073709551615}",
+                                                         "{\"a\":99999999999999999999}",
+                                                         "{\"a\":1,\"a\":2}",
+                                                         "{\"x\":{\"a\":1,\"a\":2}}",
+                                                         "{\"a\":\"\xff\"}",
+                                                         "{\"a\":" + deep + "}",
+                                                         "<html></html>",
+                                                         std::string("{}\0", 3),
+                                                         "/* c */ {}",
+                                                         "{\"a\":tru}"}) {
     INFO(bad);
     const auto object = json::parse_object(bad);
     CHECK_FALSE(object);

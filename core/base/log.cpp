@@ -43,7 +43,8 @@ std::optional<spdlog::level::level_enum> level_of(const std::string& name) {
 Status set_log_level(const std::string& level) {
   const auto known = level_of(level);
   if (!known)
-    return Error{"bad_request", "log level \"" + printable(level, 32) + "\" is unknown: trace, debug, info, warn or error"};
+    return Error{"bad_request",
+                 "log level \"" + printable(level, 32) + "\" is unknown: trace, debug, info, warn or error"};
   spdlog::set_level(*known);
   return ok();
 }

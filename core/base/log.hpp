@@ -8,9 +8,9 @@
 
 namespace hawser {
 
-// Sets spdlog's default logger: one line per message on standard error (where systemd's journal reads it), with UTC time in
-// milliseconds, level and `name`. Control characters in messages are escaped in the sink, so no caller can forge a line. [sec, S26]
-// `level` is one of trace, debug, info, warn, error; anything else is refused with the list.
+// Sets spdlog's default logger: one line per message on standard error (where systemd's journal reads it), with UTC
+// time in milliseconds, level and `name`. Control characters in messages are escaped in the sink, so no caller can
+// forge a line. [sec, S26] `level` is one of trace, debug, info, warn, error; anything else is refused with the list.
 Status start_log(const std::string& name, const std::string& level);
 
 // Changes the level while running. Any thread.

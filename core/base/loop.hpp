@@ -10,22 +10,24 @@
 
 namespace hawser {
 
-// A thread's event loop: descriptors, timers and work handed over by other threads. The thread that calls run() owns it and is the only
-// one to call anything but post() and stop(). A task that throws ends run() with that exception: the thread's door is around run().
+// A thread's event loop: descriptors, timers and work handed over by other threads. The thread that calls run() owns it
+// and is the only one to call anything but post() and stop(). A task that throws ends run() with that exception: the
+// thread's door is around run().
 class Loop {
  public:
   using Task = std::function<void()>;
   using Ready = std::function<void(short revents)>;
   using TimerId = std::uint64_t;  // never 0, never reused
 
-  static constexpr std::size_t kPostedMax = 4096;   // tasks waiting in the loop
-  static constexpr std::size_t kPostedPerTurn = 64; // so that neither descriptors nor timers starve
+  static constexpr std::size_t kPostedMax = 4096;    // tasks waiting in the loop
+  static constexpr std::size_t kPostedPerTurn = 64;  // so that neither descriptors nor timers starve
 
   // Runs until stop(). Posted tasks that are left when it returns are never run.
   void run();
   void stop();  // any thread
 
-  // Hands `task` to the loop's thread. Any thread. False when kPostedMax tasks wait already: the caller decides what that means.
+  // Hands `task` to the loop's thread. Any thread. False when kPostedMax tasks wait already: the caller decides what
+  // that means.
   [[nodiscard]] bool post(Task task);
 
   TimerId after(milliseconds delay, Task task);

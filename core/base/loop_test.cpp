@@ -11,7 +11,10 @@ using namespace hawser;
 TEST_CASE("timers run in the order in which they are due, and a cancelled one does not run") {
   Loop loop;
   std::string story;
-  loop.after(milliseconds{20}, [&] { story += "b"; loop.stop(); });
+  loop.after(milliseconds{20}, [&] {
+    story += "b";
+    loop.stop();
+  });
   loop.after(milliseconds{1}, [&] { story += "a"; });
   const auto never = loop.after(milliseconds{5}, [&] { story += "x"; });
   loop.cancel(never);
@@ -40,7 +43,10 @@ TEST_CASE("work posted by other threads runs on the loop's thread, all of it") {
   for (int t = 0; t < 4; ++t) {
     threads.emplace_back([&] {
       for (int i = 0; i < 500; ++i) {
-        while (!loop.post([&] { if (++sum == 2000) loop.stop(); })) std::this_thread::yield();
+        while (!loop.post([&] {
+          if (++sum == 2000) loop.stop();
+        }))
+          std::this_thread::yield();
       }
     });
   }
