@@ -25,12 +25,15 @@ struct HttpAnswer {
   std::optional<std::string> header(const std::string& name) const;
 };
 
-// One exchange on `stream` (HTTP/1.1), until `deadline` or kHttpLimit. Errors: http_timeout, peer_closed, cancelled, and bad_response for
-// whatever is not a well-formed HTTP/1.1 answer within the limits (its message begins with what was wrong; the first 120 printable
-// characters of the answer stand in it). Redirects are answers like any other; nothing is followed.
-Result<HttpAnswer> exchange(Stream& stream, Waker& waker, const Origin& origin, const HttpRequest& request, TimePoint deadline);
+// One exchange on `stream` (HTTP/1.1), until `deadline` or kHttpLimit. Errors: http_timeout, peer_closed, cancelled,
+// and bad_response for whatever is not a well-formed HTTP/1.1 answer within the limits (its message begins with what
+// was wrong; the first 120 printable characters of the answer stand in it). Redirects are answers like any other;
+// nothing is followed.
+Result<HttpAnswer> exchange(Stream& stream, Waker& waker, const Origin& origin, const HttpRequest& request,
+                            TimePoint deadline);
 
-// Seconds of a Retry-After header, clamped to 1 s .. 1 h; nothing when there is none or when it is no number of seconds.
+// Seconds of a Retry-After header, clamped to 1 s .. 1 h; nothing when there is none or when it is no number of
+// seconds.
 std::optional<std::chrono::seconds> retry_after(const HttpAnswer& answer);
 
 }  // namespace hawser::transport

@@ -22,7 +22,7 @@ struct Origin {
 
 // How to dial. A member that is empty means: as the system does it.
 struct DialSettings {
-  std::string ca_file;                                     // PEM; empty: the system's hashed directory, looked up one at a time
+  std::string ca_file;  // PEM; empty: the system's hashed directory, looked up one at a time
   std::chrono::system_clock::time_point validity_floor{};  // certificates are checked against max(now, this)
 };
 
@@ -41,7 +41,8 @@ class Stream {
   virtual int descriptor() const = 0;
   virtual std::string peer_address() const = 0;  // numeric, without port
   virtual bool session_was_resumed() const = 0;
-  // Call after the first answer: keeps the TLS session (its ticket has arrived by then) for the next dial of this origin.
+  // Call after the first answer: keeps the TLS session (its ticket has arrived by then) for the next dial of this
+  // origin.
   virtual void keep_session() = 0;
   virtual void shutdown() noexcept = 0;  // sends close_notify as far as it goes without waiting
 };
@@ -53,10 +54,11 @@ class Dialer {
   Dialer(DialSettings settings, Waker& waker);
   ~Dialer();
 
-  // Names resolved afresh (c-ares; /etc/hosts included), every address tried, kAddressStagger apart, families interleaved; TLS verified for
-  // `origin.host` (subjectAltName only). Errors: dns_failed, connect_refused, connect_timeout, network_unreachable, tls_failed,
-  // certificate_clock (expired or not yet valid; the message names date and clock), attempt_timeout, cancelled.
-  // Limits are those of limits.hpp, and never beyond `deadline`. `progress` may be empty.
+  // Names resolved afresh (c-ares; /etc/hosts included), every address tried, kAddressStagger apart, families
+  // interleaved; TLS verified for `origin.host` (subjectAltName only). Errors: dns_failed, connect_refused,
+  // connect_timeout, network_unreachable, tls_failed, certificate_clock (expired or not yet valid; the message names
+  // date and clock), attempt_timeout, cancelled. Limits are those of limits.hpp, and never beyond `deadline`.
+  // `progress` may be empty.
   Result<std::unique_ptr<Stream>> dial(const Origin& origin, TimePoint deadline,
                                        const std::function<void(DialStep)>& progress = {});
 
