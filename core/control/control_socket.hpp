@@ -1,0 +1,56 @@
+#pragma once
+
+#include <sys/types.h>
+
+#include <chrono>
+#include <filesystem>
+#include <functional>
+#include <memory>
+#include <string>
+
+#include "core/base/json.hpp"
+#include "core/base/loop.hpp"
+#include "core/base/result.hpp"
+
+// The control socket, between hawserd and hawserctl. One request is one line, one answer is one line, in order:
+//   {"command":"state","args":{}}
+//   {"ok":true,"result":{...}}   or   {"ok":false,"error":{"code":"...","message":"..."}}
+namespace hawser::control {
+
+inline constexpr std::size_t kControlRequestMax = 64 * 1024;       // bytes of a request, newline included
+inline constexpr std::size_t kControlAnswerMax = 4 * 1024 * 1024;  // bytes of an answer, newline included
+inline constexpr std::size_t kControlConnectionsMax = 32;          // the next one is told so and closed
+inline constexpr std::chrono::seconds kControlRequestLimit{5};     // from connecting, or from an answer, to a request
+inline constexpr std::chrono::seconds kControlAnswerLimit{5};      // for the client to take an answer
+
+struct Request {
+  std::string command;
+  json::Object args;  // never null
+  uid_t uid;          // of the peer, as the kernel told at this command
+  pid_t pid;
+};
+
+// To be called exactly once, on the loop's thread, at once or later; also after the client or the server is gone, when
+// it does nothing. An Error goes to the client as it is. A Reply that is destroyed uncalled leaves the client waiting.
+using Reply = std::function<void(Result<json::Object>)>;
+
+// Owned by the daemon, lives on its loop's thread.
+class ControlServer {
+ public:
+  using Handler = std::function<void(Request, Reply)>;
+
+  // Listens at `path`, mode 0660 from the first moment on. A stale socket is replaced; where a server answers already,
+  // and where something other than a socket stands, the Error says so. `loop` must outlive the server.
+  static Result<std::unique_ptr<ControlServer>> listen(Loop& loop, const std::filesystem::path& path, Handler handler);
+
+  ControlServer(const ControlServer&) = delete;
+  ControlServer& operator=(const ControlServer&) = delete;
+  ~ControlServer();  // closes every connection and removes the socket
+
+ private:
+  struct Parts;
+  explicit ControlServer(std::shared_ptr<Parts> parts);
+  std::shared_ptr<Parts> parts_;
+};
+
+}  // namespace hawser::control
