@@ -1,0 +1,173 @@
+#include "core/config/schema.hpp"
+
+#include <map>
+
+#include "core/base/encoding.hpp"
+#include "core/config/forms.hpp"
+#include "core/config/trust.hpp"
+
+namespace hawser::config {
+namespace {
+
+using Kind = Node::Kind;
+
+Rule later(Rule form, std::string only) {
+  return not_yet(std::move(form), [only](const Node& value) { return value.kind == Kind::Text && value.text == only; });
+}
+
+bool is_empty_list(const Node& value) { return value.items.empty(); }
+
+Rule ip_version(std::string& unused) {
+  const Rule form = [&unused](const Node& value, const std::string& key, Faults& faults) {
+    const bool good = (value.kind == Kind::Integer && (value.integer == 4 || value.integer == 6)) ||
+                      (value.kind == Kind::Text && value.text == "any");
+    if (!good) faults.add(value.place, key, wrong(value, "4, 6 or \"any\""));
+    unused.clear();
+  };
+  return later(form, "any");
+}
+
+Rule server(Draft& draft) {
+  return [&draft](const Node& value, const std::string& key, Faults& faults) {
+    Draft::ServerDraft made;
+    made.place = value.place;
+    std::string role = "primary";
+    std::vector<std::int64_t> ports;
+    walk(value, key,
+         {{"role", choice(role, {"primary", "backup"})},
+          {"domain", text(made.server.domain, check_domain)},
+          {"ports", integers(ports, kPortsMax, 1, 65535)},
+          {"ip_version", ip_version(draft.unused_text)},
+          {"vpn_instance", later(text(draft.unused_text), "")},
+          {"source_ip", later(text(draft.unused_text), "")}},
+         faults);
+    if (!value.find("domain"))
+      faults.add(value.place, key + ".domain", "is missing; write the cloud's domain name, domain = \"cloud.example\"");
+    made.server.primary = role == "primary";
+    const Node* list = value.find("ports");
+    for (std::size_t i = 0; i < ports.size(); ++i) {
+      made.server.ports.push_back(static_cast<std::uint16_t>(ports[i]));
+      made.ports.push_back(list->items.size() == ports.size() ? list->items[i].place : list->place);
+    }
+    draft.servers.push_back(std::move(made));
+  };
+}
+
+Rule ca_file(std::string& into) {
+  const Rule path = text(into, [](const std::string& t) { return t.empty() ? "" : check_absolute_path(t); });
+  return [path](const Node& value, const std::string& key, Faults& faults) {
+    const std::size_t before = faults.count();
+    path(value, key, faults);
+    if (faults.count() != before || value.text.empty()) return;
+    if (const auto problem = check_ca_file(value.text); !problem.empty()) faults.add(value.place, key, problem);
+  };
+}
+
+Rule dhcp(Draft& draft) {
+  const Rule enabled = [&draft](const Node& value, const std::string& key, Faults& faults) {
+    bool on = false;
+    boolean(on)(value, key, faults);
+    draft.dhcp = on ? value.place : Place{};
+  };
+  const auto is_number = [](std::int64_t only) { return [only](const Node& v) { return v.integer == only; }; };
+  return table({{"enabled", enabled},
+                {"domain_option", not_yet(integer<std::int64_t>(draft.unused_number, 1, 254), is_number(253))},
+                {"password_option", not_yet(integer<std::int64_t>(draft.unused_number, 0, 254), is_number(0))},
+                {"interfaces", not_yet(texts(draft.unused_texts, 64), is_empty_list)}});
+}
+
+Rule cloud(Draft& draft) {
+  Settings& to = draft.settings;
+  const auto is_true = [](const Node& value) { return value.truth; };
+  return table({{"kind", later(choice(draft.unused_text, {"cloudnet", "cloudnet-international", "adwan", "generic"}),
+                               "generic")},
+                {"authentication_port", integer<std::uint16_t>(to.authentication_port, 1, 65535)},
+                {"password_file", later(secret(draft.unused_text), "")},
+                {"password_cipher", later(secret(draft.unused_text), "")},
+                {"password", later(secret(draft.unused_text), "")},
+                {"remember_server", not_yet(boolean(draft.unused_truth), is_true)},
+                {"server", tables(server(draft))},
+                {"keepalive", table({{"interval", duration(to.keepalive_interval, 10s, 600s)},
+                                     {"count", integer(to.keepalive_count, 1, 60)}})},
+                {"ping", table({{"interval", duration(to.ping_interval, 5s, 600s)}})},
+                {"tls", table({{"ca_file", ca_file(to.ca_file)}})},
+                {"dhcp", dhcp(draft)}});
+}
+
+std::string ordinal(std::size_t number) {
+  const std::string digits = std::to_string(number);
+  const bool teen = number % 100 >= 11 && number % 100 <= 13;
+  if (number % 10 == 1 && !teen) return digits + "st";
+  if (number % 10 == 2 && !teen) return digits + "nd";
+  return digits + (number % 10 == 3 && !teen ? "rd" : "th");
+}
+
+void check_roles(const Draft& draft, Faults& faults) {
+  std::size_t primaries = 0, backups = 0;
+  for (const auto& [server, place, ports] : draft.servers) {
+    if (server.primary && ++primaries > 1)
+      faults.add(place, "cloud.server.role",
+                 "is a " + ordinal(primaries) + " primary, at most one is allowed; write role = \"backup\"");
+    if (!server.primary && ++backups > kBackupsMax)
+      faults.add(place, "cloud.server.role", "is a " + ordinal(backups) + " backup, at most 8 are allowed; remove it");
+  }
+}
+
+// Names compare case-insensitively, and a name with another port is another server (conn-8, conn-9).
+void check_names(const Draft& draft, Faults& faults) {
+  std::map<std::string, std::map<std::uint16_t, Place>> seen;
+  for (const auto& [server, place, port_places] : draft.servers) {
+    if (server.domain.empty()) continue;
+    auto& ports = seen[canonical_domain(server.domain)];
+    const auto add = [&](std::uint16_t port, const Place& where) {
+      const auto [earlier, fresh] = ports.emplace(port, where);
+      if (!fresh)
+        faults.add(where, "cloud.server",
+                   server.domain + " with port " + std::to_string(port) + " stands already at line " +
+                       std::to_string(earlier->second.line) + "; remove one");
+      if (fresh && ports.size() == kPortsMax + 1)
+        faults.add(where, "cloud.server", server.domain + " has more than 3 ports, at most 3 are allowed; remove one");
+    };
+    for (std::size_t i = 0; i < server.ports.size(); ++i) add(server.ports[i], port_places[i]);
+    if (server.ports.empty()) add(draft.settings.authentication_port, place);
+  }
+}
+
+}  // namespace
+
+Fields schema(Draft& draft) {
+  Settings& to = draft.settings;
+  const auto hostname = [](const std::string& name) { return check_domain(name); };
+  return {{"device", table({{"serial", text(to.serial, check_serial)},
+                            {"model", text(to.model, check_model)},
+                            {"site", text(to.site, check_site)},
+                            {"hostname", text(to.hostname, hostname)}})},
+          {"cloud", cloud(draft)},
+          {"plugins", table({{"enabled", texts(to.enabled, kPluginsMax, check_plugin_id)}})},
+          {"log", table({{"level", choice(to.log_level, {"trace", "debug", "info", "warn", "error"})}})}};
+}
+
+void check_servers(Draft& draft, const Node& root, Faults& faults) {
+  check_roles(draft, faults);
+  check_names(draft, faults);
+  if (draft.servers.empty()) {
+    const Node* cloud = root.find("cloud");
+    faults.add(
+        cloud ? cloud->place : root.place, "cloud.server",
+        "is missing; add a [[cloud.server]] with domain = \"...\" (finding the cloud by DHCP is not supported in "
+        "this version yet)");
+    return;
+  }
+  for (const auto& made : draft.servers) draft.settings.servers.push_back(made.server);
+  const auto& first = draft.servers.front();
+  if (draft.servers.size() > 1 || first.server.ports.size() > 1) {
+    const auto port = first.server.ports.empty() ? draft.settings.authentication_port : first.server.ports[0];
+    faults.warn(first.place, "cloud.server",
+                "this version uses one server and port only, " + first.server.domain + ":" + std::to_string(port));
+  }
+  if (draft.dhcp.file)
+    faults.warn(draft.dhcp, "cloud.dhcp.enabled",
+                "finding the cloud by DHCP is not supported in this version yet; the configured server is used");
+}
+
+}  // namespace hawser::config
