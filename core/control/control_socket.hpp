@@ -15,6 +15,18 @@
 // The control socket, between hawserd and hawserctl. One request is one line, one answer is one line, in order:
 //   {"command":"state","args":{}}
 //   {"ok":true,"result":{...}}   or   {"ok":false,"error":{"code":"...","message":"..."}}
+//
+// Commands of this version, and what hawserctl expects of the answers (N/A is null, times are RFC 3339):
+//   state {}                  the keys of `hawserctl state --json`. Where a ..._reason is not null, ..._detail beside
+//   it
+//                             (failure_detail, last_down_detail, ...) may hold the detail; servers: [{"domain","port",
+//                             "role","source"}]
+//   plugin_list {}            {"plugins":[{"id","version","state","reason","detail","pid","restarts","services":[..]}]}
+//   plugin_restart {"plugin"} {}
+//   reset {}                  {}
+//   log_level {"level"}       {}
+//   config_show {}            an object, shown as it is
+// Any other is answered with code unknown_command.
 namespace hawser::control {
 
 inline constexpr std::size_t kControlRequestMax = 64 * 1024;       // bytes of a request, newline included
