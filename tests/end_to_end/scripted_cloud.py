@@ -23,9 +23,10 @@ class ScriptedCloud:
 
     Made and used by the test's thread; everything with `async` runs on the background loop."""
 
-    def __init__(self, background, authority, serials, *, names=("localhost", "127.0.0.1"), auth_names=None,
-                 main_host="localhost", service_host="localhost"):
-        self.background, self.authority, self.serials = background, authority, set(serials)
+    def __init__(self, background, authority, serials, *, certificates=None, main_host="localhost",
+                 service_host="localhost"):
+        """`certificates`: {"auth" | "main" | "service": (chain, key)} where the usual one, for localhost, will not do."""
+        self.background, self.serials = background, set(serials)
         self.main_host, self.service_host = main_host, service_host
         self.record = Record()
         self.faults = []             # what the device did against the protocol
@@ -46,9 +47,10 @@ class ScriptedCloud:
         self._nonces, self._tokens, self._grants = set(), set(), {}
         self._next, self._always = {}, {}
         self._servers, self._writers = [], set()
-        self.auth_port = self._listen(auth_names or names)
-        self.main_port = self._listen(names)
-        self.service_port = self._listen(names)
+        usual, special = authority.issue(["localhost", "127.0.0.1"]), certificates or {}
+        self.auth_port = self._listen(*special.get("auth", usual))
+        self.main_port = self._listen(*special.get("main", usual))
+        self.service_port = self._listen(*special.get("service", usual))
 
     # ---- the script
 
@@ -108,8 +110,7 @@ class ScriptedCloud:
 
     # ---- listening
 
-    def _listen(self, names):
-        chain, key = self.authority.issue(list(names))
+    def _listen(self, chain, key):
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         context.minimum_version = ssl.TLSVersion.TLSv1_2
         context.load_cert_chain(chain, key)
