@@ -17,10 +17,9 @@
 //   {"ok":true,"result":{...}}   or   {"ok":false,"error":{"code":"...","message":"..."}}
 //
 // Commands of this version, and what hawserctl expects of the answers (N/A is null, times are RFC 3339):
-//   state {}                  the keys of `hawserctl state --json`. Where a ..._reason is not null, ..._detail beside
-//   it
-//                             (failure_detail, last_down_detail, ...) may hold the detail; servers: [{"domain","port",
-//                             "role","source"}]
+//   state {}                  the keys of `hawserctl state --json`. A ..._reason that is not null may have a ..._detail
+//                             beside it (failure_detail, last_down_detail, ...);
+//                             servers: [{"domain","port","role","source"}]
 //   plugin_list {}            {"plugins":[{"id","version","state","reason","detail","pid","restarts","services":[..]}]}
 //   plugin_restart {"plugin"} {}
 //   reset {}                  {}

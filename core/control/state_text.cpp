@@ -1,0 +1,178 @@
+#include "core/control/state_text.hpp"
+
+#include <algorithm>
+
+#include "core/base/encoding.hpp"
+#include "core/control/reasons.hpp"
+#include "core/control/text_layout.hpp"
+
+namespace hawser::control {
+namespace {
+
+constexpr std::size_t kLabelColumns = 43;  // of the longest of the guide's labels
+constexpr std::size_t kDetailBytesMax = 500;
+
+enum class As { Plain, Time, Duration, Reason };
+
+struct Line {
+  const char* label;
+  const char* key;
+  As as;
+};
+
+constexpr Line kGuideLines[] = {
+    {"Cloud connection state", "cloud_connection_state", As::Plain},
+    {"Device state", "device_state", As::Plain},
+    {"Cloud server address", "cloud_server_address", As::Plain},
+    {"Cloud server domain name", "cloud_server_domain_name", As::Plain},
+    {"Cloud connection mode", "cloud_connection_mode", As::Plain},
+    {"Cloud server authentication port", "cloud_server_authentication_port", As::Plain},
+    {"Cloud server connection port", "cloud_server_connection_port", As::Plain},
+    {"Connected at", "connected_at", As::Time},
+    {"Duration", "duration_s", As::Duration},
+    {"Process state", "process_state", As::Plain},
+    {"Failure reason", "failure_reason", As::Reason},
+    {"Last down reason", "last_down_reason", As::Reason},
+    {"Last down at", "last_down_at", As::Time},
+    {"Last report failure reason", "last_report_failure_reason", As::Reason},
+    {"Last report failure at", "last_report_failure_at", As::Time},
+    {"Dropped packets after reaching buffer limit", "dropped_packets_after_reaching_buffer_limit", As::Plain},
+    {"Total dropped packets", "total_dropped_packets", As::Plain},
+    {"Last report incomplete reason", "last_report_incomplete_reason", As::Reason},
+    {"Last report incomplete at", "last_report_incomplete_at", As::Time},
+    {"Buffer full count", "buffer_full_count", As::Plain},
+};
+
+std::string line(const std::string& label, const std::string& value) {
+  return label + std::string(kLabelColumns - std::min(kLabelColumns, columns(label)), ' ') + " : " + value + "\n";
+}
+
+// "socket connection error (Details:N/A)"; the detail stands beside it, with detail for reason.
+std::string reason_text(const json::Object& object, const std::string& key) {
+  const std::string reason = json::text_or(object, key);
+  if (reason.empty()) return "N/A";
+  const std::string stem = key.substr(0, key.rfind("reason"));
+  std::string detail = json::text_or(object, stem + "detail");
+  if (detail.empty()) detail = json::text_or(object, "detail");  // of a subconnection
+  return printable(reason_in_words(reason), kDetailBytesMax) +
+         " (Details:" + (detail.empty() ? "N/A" : printable(detail, kDetailBytesMax)) + ")";
+}
+
+std::string value_text(const json::Object& state, const Line& one) {
+  const std::string key = one.key;
+  switch (one.as) {
+    case As::Plain:
+      return member_text(state, key);
+    case As::Time: {
+      const std::string time = json::text_or(state, key);
+      return time.empty() ? "N/A" : local_time(time);
+    }
+    case As::Duration: {
+      const auto seconds = json::integer_member(state, key);
+      return seconds ? duration(*seconds) : "N/A";
+    }
+    case As::Reason:
+      return reason_text(state, key);
+  }
+  return "";
+}
+
+std::string server_text(const json::Object& server) {
+  std::string text = member_text(server, "domain");
+  if (server->has("port")) text += ":" + member_text(server, "port");
+  std::string extra;
+  for (const char* key : {"role", "source"})
+    if (const auto value = json::text_or(server, key); !value.empty()) extra += (extra.empty() ? "" : ", ") + value;
+  return extra.empty() ? text : text + " (" + printable(extra) + ")";
+}
+
+std::string in_seconds(const json::Object& state, const char* key) {
+  const auto seconds = json::integer_member(state, key);
+  return seconds ? std::to_string(*seconds) + " s" : member_text(state, key);
+}
+
+template <typename Each>
+void for_each_object(const json::Object& object, const std::string& name, Each each) {
+  const auto array = json::array_member(object, name);
+  for (std::size_t i = 0; array && i < (*array)->size(); ++i)
+    if (const auto one = json::object_at(*array, i)) each(*one);
+}
+
+std::int64_t sum(const json::Object& counters) {
+  std::int64_t all = 0;
+  for (const auto& [name, value] : *counters)
+    if (value.isInteger()) all += value.convert<Poco::Int64>();
+  return all;
+}
+
+std::string subconnections_text(const json::Object& state, std::size_t width) {
+  TextTable table({"Service", "State", "Since", "Sent", "Queued", "Dropped", "Reconnects", "Failure reason"});
+  bool any = false;
+  for_each_object(state, "subconnections", [&](const json::Object& one) {
+    const std::string since = json::text_or(one, "since");
+    const auto dropped = json::object_member(one, "dropped");
+    table.add({member_text(one, "service"), member_text(one, "state"), since.empty() ? "N/A" : local_time(since),
+               member_text(one, "sent_messages"), member_text(one, "queued_messages"),
+               dropped ? std::to_string(sum(*dropped)) : "N/A", member_text(one, "reconnects"),
+               reason_text(one, "failure_reason")});
+    any = true;
+  });
+  return any ? table.text(width) : "No subconnections.\n";
+}
+
+std::string services_text(const json::Object& plugin) {
+  const auto services = json::array_member(plugin, "services");
+  std::string text;
+  for (std::size_t i = 0; services && i < (*services)->size(); ++i) {
+    const auto object = json::object_at(*services, i);
+    const auto& element = (*services)->get(static_cast<unsigned>(i));
+    const std::string name = object ? json::text_or(*object, "service") : element.toString();
+    text += (i == 0 ? "" : ", ") + printable(name);
+  }
+  return text.empty() ? "N/A" : text;
+}
+
+}  // namespace
+
+std::string state_text(const json::Object& state, std::size_t width) {
+  std::string out;
+  for (const Line& one : kGuideLines) out += line(one.label, value_text(state, one));
+  out += "\n";
+  std::size_t number = 0;
+  for_each_object(state, "servers", [&](const json::Object& server) {
+    out += line("Server " + std::to_string(++number), server_text(server));
+  });
+  out += line("Next attempt in", in_seconds(state, "next_attempt_in_s"));
+  out += line("Backoff", in_seconds(state, "backoff_s"));
+  out += line("Serial number", member_text(state, "serial"));
+  out += line("Site", member_text(state, "site"));
+  return out + "\n" + subconnections_text(state, width);
+}
+
+std::string plugin_list_text(const json::Array& plugins, std::size_t width) {
+  if (plugins->size() == 0) return "No plugins.\n";
+  TextTable table({"Plugin", "Version", "State", "PID", "Restarts", "Services", "Reason"});
+  for (std::size_t i = 0; i < plugins->size(); ++i) {
+    const auto one = json::object_at(plugins, i);
+    if (!one) continue;
+    table.add({member_text(*one, "id"), member_text(*one, "version"), member_text(*one, "state"),
+               member_text(*one, "pid"), member_text(*one, "restarts"), services_text(*one),
+               reason_text(*one, "reason")});
+  }
+  return table.text(width);
+}
+
+std::string plugin_text(const json::Object& plugin) {
+  constexpr std::pair<const char*, const char*> kRows[] = {
+      {"Plugin", "id"}, {"Version", "version"}, {"State", "state"}, {"PID", "pid"}, {"Restarts", "restarts"}};
+  std::string out;
+  const auto put = [&](const std::string& label, const std::string& value) {
+    out += label + std::string(8 - label.size(), ' ') + " : " + value + "\n";
+  };
+  for (const auto& [label, key] : kRows) put(label, member_text(plugin, key));
+  put("Services", services_text(plugin));
+  put("Reason", reason_text(plugin, "reason"));
+  return out;
+}
+
+}  // namespace hawser::control

@@ -1,0 +1,18 @@
+#pragma once
+
+#include <string>
+
+#include "core/base/json.hpp"
+
+namespace hawser::control {
+
+// What `hawserctl state` prints: the guide's 20 lines of "display cloud-management state", in its order and layout
+// (promise state-1), then servers, the next attempt and the subconnections. `state`: the agent's answer to `state`;
+// members that are missing are N/A. `width`: columns of the terminal, or kUnlimitedWidth.
+std::string state_text(const json::Object& state, std::size_t width);
+
+// `hawserctl plugin list` and `plugin show ID`, from one element or all of `plugins`.
+std::string plugin_list_text(const json::Array& plugins, std::size_t width);
+std::string plugin_text(const json::Object& plugin);
+
+}  // namespace hawser::control
