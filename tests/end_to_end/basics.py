@@ -1,5 +1,6 @@
 """Where the build under test is, free ports, and bounded waiting."""
 
+import functools
 import os
 import random
 import socket
@@ -13,6 +14,7 @@ SERIAL = "HW-TEST-0001"
 SERVICES = ("monitoring", "config_push", "log_upload")
 
 
+@functools.lru_cache(maxsize=None)
 def built(name):
     """The path of a program of the build under test."""
     for path in sorted(BUILD.rglob(name)):
@@ -21,6 +23,7 @@ def built(name):
     raise AssertionError(f"{name} is not built in {BUILD}; type: cmake --build {BUILD}")
 
 
+@functools.lru_cache(maxsize=None)
 def built_plugins():
     """The folder <id>/<version>/plugin.so of the build under test, for --plugin-dir."""
     for path in sorted(BUILD.rglob("hawser.monitoring/*/plugin.so")):
