@@ -12,7 +12,7 @@
 namespace hawser {
 namespace {
 
-constexpr std::size_t kDescriptorsMax = 64;
+constexpr std::size_t kDescriptorsMax = 512;  // a core with 64 plugins, their actions and control connections fits
 constexpr milliseconds kLongestPoll{60'000};  // poll(2) takes an int; longer waits go round again
 
 int milliseconds_until(TimePoint deadline) {
@@ -35,7 +35,7 @@ void Waker::wake() noexcept {
 }
 
 Waker::Woke Waker::wait(std::span<pollfd> descriptors, TimePoint deadline) {
-  if (descriptors.size() > kDescriptorsMax) throw std::logic_error("Waker::wait: more than 64 descriptors");
+  if (descriptors.size() > kDescriptorsMax) throw std::logic_error("Waker::wait: more than 512 descriptors");
   std::array<pollfd, kDescriptorsMax + 1> all{};
   std::copy(descriptors.begin(), descriptors.end(), all.begin());
   pollfd& own = all[descriptors.size()];

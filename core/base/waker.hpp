@@ -33,7 +33,7 @@ class Waker {
   void rearm() noexcept { cancelled_.store(false); }
 
   // Waits until a descriptor is ready (its revents are set), `deadline`, or a wake() since the last wait. Ready wins
-  // over Woken: a wake-up that came with a ready descriptor is reported by the next wait. At most 64 descriptors.
+  // over Woken: a wake-up that came with a ready descriptor is reported by the next wait. At most 512 descriptors.
   Woke wait(std::span<pollfd> descriptors, TimePoint deadline);
 
  private:

@@ -1,0 +1,178 @@
+#include "core/daemon/state_report.hpp"
+
+#include <algorithm>
+#include <cctype>
+
+#include "core/base/rfc3339.hpp"
+#include "core/daemon/process_usage.hpp"
+
+namespace hawser::daemon {
+namespace {
+
+using Var = Poco::Dynamic::Var;
+using std::chrono::milliseconds;
+
+Var text_or_null(const std::string& text) { return text.empty() ? Var() : Var(text); }
+Var number(std::int64_t value) { return Var(static_cast<Poco::Int64>(value)); }
+Var number_or_null(const std::optional<std::int64_t>& value) { return value ? number(*value) : Var(); }
+Var port_or_null(std::uint16_t port) { return port == 0 ? Var() : number(port); }
+Var time_or_null(const std::optional<std::chrono::system_clock::time_point>& time) {
+  return time ? Var(rfc3339(*time)) : Var();
+}
+
+std::int64_t sum_of(std::int64_t hosts, std::uint64_t reports) {
+  const auto own = static_cast<std::int64_t>(std::min<std::uint64_t>(reports, json::kIntegerMax));
+  return std::min(hosts + own, json::kIntegerMax);
+}
+
+void set_reason(json::Object object, const std::string& stem, const std::optional<Error>& reason) {
+  object->set(stem + "_reason", reason ? text_or_null(reason->code) : Var());
+  object->set(stem + "_detail", reason ? text_or_null(reason->message) : Var());
+}
+
+// The guide's lines, in its order.
+void set_guide_lines(json::Object state, const connection::Snapshot& now, const supervisor::SubconnectionBook& book) {
+  state->set("cloud_connection_state", now.cloud_connection_state);
+  state->set("device_state", now.device_state);
+  state->set("cloud_server_address", text_or_null(now.server_address));
+  state->set("cloud_server_domain_name", text_or_null(now.server_domain));
+  state->set("cloud_connection_mode", "Https");
+  state->set("cloud_server_authentication_port", port_or_null(now.authentication_port));
+  state->set("cloud_server_connection_port", port_or_null(now.connection_port));
+  state->set("connected_at", time_or_null(now.connected_at));
+  const auto since = now.connected_since;
+  state->set("duration_s",
+             since ? number(std::chrono::floor<std::chrono::seconds>(Clock::now() - *since).count()) : Var());
+  state->set("process_state", now.process_state);
+  set_reason(state, "failure", now.failure);
+  set_reason(state, "last_down", now.last_down);
+  state->set("last_down_at", time_or_null(now.last_down_at));
+  set_reason(state, "last_report_failure", now.last_report_failure);
+  state->set("last_report_failure_at", time_or_null(now.last_report_failure_at));
+  state->set("dropped_packets_after_reaching_buffer_limit",
+             number(sum_of(book.dropped("queue_full"), now.reports_dropped)));
+  state->set("total_dropped_packets", number(sum_of(book.dropped(), now.reports_dropped)));
+  set_reason(state, "last_report_incomplete", now.last_report_incomplete);
+  state->set("last_report_incomplete_at", time_or_null(now.last_report_incomplete_at));
+  state->set("buffer_full_count", number(sum_of(book.buffer_full(), now.report_queue_full_count)));
+}
+
+// A server is a name with a port. In the order in which they are tried: names alphabetically whatever their case,
+// ports descending.
+json::Array servers_of(const config::Settings& settings) {
+  struct Row {
+    std::string folded;
+    int port;
+    const config::Server* server;
+  };
+  std::vector<Row> rows;
+  for (const auto& server : settings.servers) {
+    std::string folded = server.domain;
+    for (char& c : folded) c = static_cast<char>(std::tolower(static_cast<unsigned char>(c)));
+    if (server.ports.empty()) rows.push_back({folded, settings.authentication_port, &server});
+    for (const auto port : server.ports) rows.push_back({folded, port, &server});
+  }
+  std::sort(rows.begin(), rows.end(),
+            [](const Row& a, const Row& b) { return a.folded != b.folded ? a.folded < b.folded : a.port > b.port; });
+  auto servers = json::make_array();
+  for (const auto& row : rows) {
+    auto entry = json::make_object();
+    entry->set("domain", row.server->domain);
+    entry->set("port", row.port);
+    entry->set("role", row.server->primary ? "primary" : "backup");
+    entry->set("source", "config");
+    servers->add(entry);
+  }
+  return servers;
+}
+
+json::Object subconnection_entry(const supervisor::Subconnection& row, const supervisor::SupervisedPlugin* plugin) {
+  auto entry = json::make_object();
+  entry->set("service", row.service);
+  entry->set("plugin", row.plugin);
+  entry->set("state", row.state);
+  entry->set("since", row.since);
+  entry->set("url", text_or_null(row.url));
+  entry->set("failure_reason", text_or_null(row.failure_reason));
+  entry->set("failure_detail", text_or_null(row.detail));
+  entry->set("reconnects", number(row.reconnects.total()));
+  entry->set("sent_messages", number(row.sent_messages.total()));
+  entry->set("sent_bytes", number(row.sent_bytes.total()));
+  entry->set("queued_messages", number_or_null(row.queued_messages));
+  entry->set("queued_bytes", number_or_null(row.queued_bytes));
+  entry->set("spooled_bytes", Var());
+  auto dropped = json::make_object();
+  for (const auto& [reason, count] : row.dropped) dropped->set(reason, number(count.total()));
+  entry->set("dropped", dropped);
+  entry->set("acked_seq", number_or_null(row.acked_seq));
+  entry->set("rtt_ms", number_or_null(row.rtt_ms));
+  const auto pid = plugin ? plugin->pid() : std::nullopt;
+  const ProcessUsage usage = pid ? usage_of(*pid) : ProcessUsage{};
+  entry->set("host_pid", pid ? number(*pid) : Var());
+  entry->set("isolation", "process");
+  entry->set("cpu_ms", number_or_null(usage.cpu_ms));
+  entry->set("pss_kib", number_or_null(usage.pss_kib));
+  entry->set("restarts", plugin ? number(plugin->restarts()) : Var());
+  entry->set("quarantine", Var());
+  return entry;
+}
+
+}  // namespace
+
+json::Object state_report(const config::Settings& settings, const connection::Snapshot& snapshot,
+                          const supervisor::Supervisor& supervisor) {
+  auto state = json::make_object();
+  set_guide_lines(state, snapshot, supervisor.subconnections());
+  state->set("servers", servers_of(settings));
+  const auto next = snapshot.next_attempt_at;
+  const auto left = next ? std::chrono::ceil<std::chrono::seconds>(*next - Clock::now()).count() : 0;
+  state->set("next_attempt_in_s", next ? number(std::max<std::int64_t>(left, 0)) : Var());
+  state->set("backoff_s", number(std::chrono::ceil<std::chrono::seconds>(snapshot.backoff).count()));
+  state->set("serial", settings.serial);
+  state->set("site", text_or_null(settings.site));
+  auto subconnections = json::make_array();
+  for (const auto& [service, row] : supervisor.subconnections().rows())
+    subconnections->add(subconnection_entry(row, supervisor.find(row.plugin)));
+  state->set("subconnections", subconnections);
+  return state;
+}
+
+json::Object plugin_entry(const supervisor::SupervisedPlugin& plugin) {
+  auto entry = json::make_object();
+  entry->set("id", plugin.id());
+  entry->set("version", text_or_null(plugin.found().version));
+  entry->set("state", std::string(name_of(plugin.state())));
+  entry->set("reason", text_or_null(plugin.reason().code));
+  entry->set("detail", text_or_null(plugin.reason().message));
+  entry->set("pid", plugin.pid() ? number(*plugin.pid()) : Var());
+  entry->set("restarts", plugin.restarts());
+  auto services = json::make_array();
+  if (plugin.found().manifest) {
+    for (const auto& service : plugin.found().manifest->services) services->add(service.name);
+  }
+  entry->set("services", services);
+  return entry;
+}
+
+json::Object plugin_details(const supervisor::SupervisedPlugin& plugin) {
+  auto entry = plugin_entry(plugin);
+  entry->set("library", text_or_null(plugin.found().library.string()));
+  entry->set("digest", text_or_null(plugin.found().digest));
+  entry->set("instance", text_or_null(plugin.instance()));
+  entry->set("config_file", text_or_null(plugin.settings().file.string()));
+  auto actions = json::make_array();
+  for (const auto& [name, action] : plugin.settings().actions) actions->add(name);
+  entry->set("actions", actions);
+  auto permissions = json::make_array();
+  auto limits = json::make_object();
+  if (const auto& manifest = plugin.found().manifest) {
+    for (const auto& permission : manifest->permissions) permissions->add(permission);
+    for (const auto& [name, value] : manifest->limits) limits->set(name, number(value));
+  }
+  entry->set("permissions_asked", permissions);
+  entry->set("limits_asked", limits);
+  entry->set("isolation", "process");
+  return entry;
+}
+
+}  // namespace hawser::daemon

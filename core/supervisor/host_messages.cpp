@@ -1,0 +1,142 @@
+// What hosts ask of the core over the control channel. All of it is hostile data: a plugin lives in the host's process.
+#include <algorithm>
+#include <array>
+
+#include "core/base/encoding.hpp"
+#include "core/base/log.hpp"
+#include "core/supervisor/supervisor.hpp"
+
+namespace hawser::supervisor {
+namespace {
+
+constexpr std::size_t kReasonBytesMax = 64;
+constexpr std::size_t kDetailBytesMax = 512;
+
+// Kinds of sdk/protocol.md §4 that are a plugin's to report; the others are the core's own word.
+constexpr std::array<std::string_view, 4> kPluginEventKinds = {"config", "threshold", "dropped", "service_state"};
+
+json::Object typed(const char* type, std::int64_t id) {
+  auto message = json::make_object();
+  message->set("type", type);
+  message->set("id", static_cast<Poco::Int64>(id));
+  return message;
+}
+
+json::Object action_done(std::int64_t id, const ActionResult& result) {
+  auto message = typed("action_done", id);
+  if (result.exit_code) {
+    message->set("exit_code", *result.exit_code);
+  } else {
+    message->set("exit_code", Poco::Dynamic::Var());
+  }
+  if (result.signal != 0) message->set("signal", result.signal);
+  message->set("output_b64", base64(result.output));
+  message->set("reason", result.reason);
+  return message;
+}
+
+}  // namespace
+
+void Supervisor::on_message(SupervisedPlugin& plugin, const std::string& type, const json::Object& message) {
+  using Handler = void (Supervisor::*)(SupervisedPlugin&, const json::Object&);
+  static constexpr std::pair<std::string_view, Handler> kHandlers[] = {
+      {"subconnection", &Supervisor::on_subconnection},
+      {"want_grants", &Supervisor::on_want_grants},
+      {"action_run", &Supervisor::on_action_run},
+      {"cloud_reach", &Supervisor::on_cloud_reach},
+      {"event", &Supervisor::on_event},
+  };
+  for (const auto& [name, handler] : kHandlers) {
+    if (name == type) return (this->*handler)(plugin, message);
+  }
+  if (type == "configured") return;  // nothing asks for it yet
+  plugin.log_line(spdlog::level::warn, "a control message of unknown type \"" + printable(type, 32) + "\" was ignored");
+}
+
+void Supervisor::on_subconnection(SupervisedPlugin& plugin, const json::Object& message) {
+  const std::string service = json::text_or(message, "service");
+  if (!plugin.owns(service)) {
+    plugin.log_line(spdlog::level::warn,
+                    "told of a service that it does not have: \"" + printable(service, kReasonBytesMax) + "\"");
+    return;
+  }
+  Subconnection& row = *book_.find(service);
+  const auto changed = book_.take(row, message);
+  if (!changed) return plugin.log_line(spdlog::level::warn, changed.error().message);
+  if (!*changed) return;
+  plugin.log_line(spdlog::level::info, "subconnection " + service + " is " + row.state +
+                                           (row.failure_reason.empty() ? "" : " (" + row.failure_reason + ")"));
+  static constexpr std::array<std::string_view, 4> kPassing = {"waiting_for_grant", "connecting", "draining",
+                                                               "stopped"};
+  if (std::find(kPassing.begin(), kPassing.end(), row.state) != kPassing.end()) return;
+  report(plugin,
+         {"service_state", service, row.failure_reason, row.state + (row.detail.empty() ? "" : ": " + row.detail)});
+}
+
+void Supervisor::on_want_grants(SupervisedPlugin& plugin, const json::Object& message) {
+  const std::string service = json::text_or(message, "service");
+  if (!plugin.owns(service)) return;
+  grants_.forget(service);  // it is used up: a host that starts now must not begin with it
+  plugin.log_line(spdlog::level::debug, "asks for a new grant for " + service + ": " +
+                                            printable(json::text_or(message, "why"), kReasonBytesMax));
+  cloud_.request_grants();
+}
+
+void Supervisor::on_action_run(SupervisedPlugin& plugin, const json::Object& message) {
+  const std::int64_t id = json::integer_or(message, "id", -1);
+  const std::string name = json::text_or(message, "name");
+  const auto& actions = plugin.settings().actions;
+  const auto action = actions.find(name);
+  if (action == actions.end()) {
+    ActionResult refused;
+    refused.reason =
+        "did not start: no [actions." + printable(name, kReasonBytesMax) + "] in plugins.d/" + plugin.id() + ".toml";
+    return plugin.send(action_done(id, refused));
+  }
+  // The command ends as it will; its result belongs to the instance that asked, and to no later one.
+  actions_.run(plugin.id(), name, action->second,
+               [this, plugin_id = plugin.id(), instance = plugin.instance(), id](const ActionResult& result) {
+                 auto& asker = *plugins_.at(plugin_id);
+                 if (asker.instance() == instance) asker.send(action_done(id, result));
+               });
+}
+
+void Supervisor::on_cloud_reach(SupervisedPlugin& plugin, const json::Object& message) {
+  const std::int64_t id = json::integer_or(message, "id", -1);
+  const auto answer = [&plugin, id](bool reached, const std::string& how) {
+    auto reply = typed("cloud_reached", id);
+    reply->set("ok", reached);
+    reply->set("how", how);
+    plugin.send(reply);
+  };
+  const milliseconds limit{
+      std::clamp<std::int64_t>(json::integer_or(message, "timeout_ms", 0), 0, milliseconds(kReachLimitMax).count())};
+  const auto opened = reaches_.open(plugin.id(), limit, answer);
+  if (!opened) return answer(false, opened.error().code);
+  cloud_.reach_cloud(*opened);
+}
+
+void Supervisor::on_event(SupervisedPlugin& plugin, const json::Object& message) {
+  const std::string kind = json::text_or(message, "kind");
+  const std::string service = json::text_or(message, "service");
+  const bool known = std::find(kPluginEventKinds.begin(), kPluginEventKinds.end(), kind) != kPluginEventKinds.end();
+  if (!known || (!service.empty() && !plugin.owns(service))) {
+    plugin.log_line(spdlog::level::warn, "an event of kind \"" + printable(kind, 32) + "\" about \"" +
+                                             printable(service, 32) + "\" is not its to report");
+    return;
+  }
+  connection::Event event{kind, service, printable(json::text_or(message, "reason"), kReasonBytesMax),
+                          printable(json::text_or(message, "detail"), kDetailBytesMax)};
+  plugin.log_line(spdlog::level::info, "event " + kind + " " + event.reason + " " + event.detail);
+  report(plugin, std::move(event));
+}
+
+void Supervisor::report(const SupervisedPlugin& plugin, connection::Event event) {
+  auto& rate = event_rates_.at(plugin.id());
+  if (!rate.allow(Clock::now())) return;  // else one plugin would push the others' events out of the queue
+  if (const auto lost = rate.take_held_back())
+    spdlog::warn("{}: {} events were not reported to the cloud, more than 30 a minute", plugin.id(), lost);
+  cloud_.report(std::move(event));
+}
+
+}  // namespace hawser::supervisor

@@ -1,0 +1,142 @@
+#include "core/supervisor/plugin_store.hpp"
+
+#include <fcntl.h>
+#include <openssl/evp.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <array>
+#include <cerrno>
+#include <cstring>
+#include <map>
+#include <memory>
+#include <set>
+
+#include "core/base/encoding.hpp"
+#include "core/base/files.hpp"
+
+namespace hawser::supervisor {
+namespace {
+
+namespace fs = std::filesystem;
+
+constexpr std::size_t kServicesMax = 64;  // of a whole device, sdk/protocol.md §3
+
+// The folder of the newest version. Folders whose name is no version are passed over: a package manager or an editor
+// may leave such beside.
+Result<Version> newest_version(const fs::path& folder) {
+  std::optional<Version> newest;
+  std::error_code problem;
+  for (fs::directory_iterator at(folder, problem), end; !problem && at != end; at.increment(problem)) {
+    std::error_code unknown;
+    if (!at->is_directory(unknown)) continue;
+    auto version = Version::parse(at->path().filename().string());
+    if (version && (!newest || *newest < *version)) newest = std::move(*version);
+  }
+  if (problem) {
+    return Error{"not_found", "the plugin is not installed: cannot read " + folder.string() + ": " + problem.message() +
+                                  "; install it there, or take it out of plugins.enabled"};
+  }
+  if (!newest) return Error{"not_found", folder.string() + " has no folder with a version as its name, as in 1.2.3"};
+  return std::move(*newest);
+}
+
+Result<Manifest> manifest_in(const fs::path& folder) {
+  const fs::path file = folder / "manifest.json";
+  const auto text = read_file(file, kManifestBytesMax);
+  if (!text && text.error().code == "not_found")
+    return Error{"not_found", "the manifest is missing: " + file.string() + " is not there"};
+  if (!text) return Error{text.error().code, "the manifest is unreadable: " + text.error().message};
+  auto manifest = read_manifest(*text);
+  if (!manifest) return Error{manifest.error().code, manifest.error().message + " (" + file.string() + ")"};
+  return manifest;
+}
+
+Status examine(const fs::path& plugin_dir, FoundPlugin& plugin) {
+  if (!is_plugin_id(plugin.id))
+    return Error{"bad_request", "\"" + printable(plugin.id, 80) + "\" is no plugin id, as in \"acme.shell\""};
+  const fs::path home = plugin_dir / plugin.id;
+  const auto version = newest_version(home);
+  if (!version) return version.error();
+  plugin.version = version->text();
+  const fs::path folder = home / plugin.version;
+  plugin.library = folder / "plugin.so";
+  auto manifest = manifest_in(folder);
+  if (!manifest) return manifest.error();
+  if (manifest->id != plugin.id)
+    return Error{"bad_request", "manifest.json: id is \"" + manifest->id + "\", but its folder is " + home.string()};
+  if (manifest->version.text() != plugin.version)
+    return Error{"bad_request", "manifest.json: version is \"" + manifest->version.text() + "\", but its folder is " +
+                                    folder.string()};
+  auto digest = digest_of(plugin.library);
+  if (!digest && digest.error().code == "not_found")
+    return Error{"not_found", "the plugin file is missing: " + plugin.library.string() + " is not there"};
+  if (!digest) return Error{digest.error().code, "the plugin file is unreadable: " + digest.error().message};
+  plugin.digest = std::move(*digest);
+  plugin.manifest = std::move(*manifest);
+  return ok();
+}
+
+// First come, first served, in order of ids: which one is refused does not depend on chance.
+void refuse_double_claims(std::vector<FoundPlugin>& plugins) {
+  std::map<std::string, std::string> owners;
+  for (auto& plugin : plugins) {
+    if (plugin.refusal) continue;
+    for (const auto& service : plugin.manifest->services) {
+      const auto owner = owners.find(service.name);
+      if (owner == owners.end()) continue;
+      plugin.refusal = Error{"bad_request", "the service \"" + service.name + "\" is claimed by " + owner->second +
+                                                " already; enable only one of the two"};
+      break;
+    }
+    if (!plugin.refusal && owners.size() + plugin.manifest->services.size() > kServicesMax) {
+      plugin.refusal =
+          Error{"bad_request", "with it the device would offer more than 64 services; enable fewer plugins"};
+    }
+    if (plugin.refusal) continue;
+    for (const auto& service : plugin.manifest->services) owners[service.name] = plugin.id;
+  }
+}
+
+}  // namespace
+
+Result<std::string> digest_of(const fs::path& path) {
+  const auto failure = [&path](const char* doing) {
+    const int number = errno;
+    return Error{number == ENOENT ? "not_found" : "io_error",
+                 std::string("cannot ") + doing + " " + path.string() + ": " + std::strerror(number)};
+  };
+  const Descriptor file(::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK));
+  if (!file) return failure("open");
+  struct stat about {};
+  if (::fstat(file.get(), &about) != 0) return failure("look at");
+  if (!S_ISREG(about.st_mode)) return Error{"io_error", path.string() + " is not a regular file"};
+  const std::unique_ptr<EVP_MD_CTX, void (*)(EVP_MD_CTX*)> hash(EVP_MD_CTX_new(), EVP_MD_CTX_free);
+  const Error broken{"io_error", "SHA-256 is not available in the system's OpenSSL"};
+  if (!hash || EVP_DigestInit_ex(hash.get(), EVP_sha256(), nullptr) != 1) return broken;
+  std::array<char, 65536> piece;
+  for (;;) {
+    const ssize_t got = ::read(file.get(), piece.data(), piece.size());
+    if (got < 0 && errno == EINTR) continue;
+    if (got < 0) return failure("read");
+    if (got == 0) break;
+    if (EVP_DigestUpdate(hash.get(), piece.data(), static_cast<std::size_t>(got)) != 1) return broken;
+  }
+  std::string digest(32, '\0');
+  if (EVP_DigestFinal_ex(hash.get(), reinterpret_cast<unsigned char*>(digest.data()), nullptr) != 1) return broken;
+  return "sha256:" + hex(digest);
+}
+
+std::vector<FoundPlugin> find_plugins(const fs::path& plugin_dir, const std::vector<std::string>& wanted) {
+  std::vector<FoundPlugin> plugins;
+  for (const auto& id : std::set<std::string>(wanted.begin(), wanted.end())) {
+    FoundPlugin plugin;
+    plugin.id = id;
+    if (const auto status = examine(plugin_dir, plugin); !status) plugin.refusal = status.error();
+    plugins.push_back(std::move(plugin));
+  }
+  refuse_double_claims(plugins);
+  return plugins;
+}
+
+}  // namespace hawser::supervisor

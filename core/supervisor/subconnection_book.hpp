@@ -1,0 +1,63 @@
+#pragma once
+
+#include <algorithm>
+#include <cstdint>
+#include <map>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "core/base/json.hpp"
+
+namespace hawser::supervisor {
+
+// A count that a host tells since its own start, summed over the hosts: it survives the death of one.
+class LastingCount {
+ public:
+  void set(std::int64_t told) { now_ = std::max(now_, told); }  // a count that falls is not believed
+  void next_host() {
+    before_ = total();
+    now_ = 0;
+  }
+  std::int64_t total() const { return std::min(before_ + now_, json::kIntegerMax); }
+
+ private:
+  std::int64_t before_ = 0, now_ = 0;
+};
+
+// What is known of one subconnection. Texts are safe to show.
+struct Subconnection {
+  std::string service, plugin;
+  std::string state = "stopped";  // waiting_for_grant, connecting, ready, draining, backoff, refused, revoked, stopped
+  std::string since;              // RFC 3339; of this state
+  std::string url, failure_reason, detail;  // may be empty
+  LastingCount reconnects, sent_messages, sent_bytes, buffer_full;
+  std::map<std::string, LastingCount> dropped;  // by reason
+  std::optional<std::int64_t> queued_messages, queued_bytes, acked_seq, rtt_ms;
+};
+
+// Every subconnection of the device, by service: the state that hosts told, and sums that outlive them.
+// Owned by the supervisor, lives on the loop's thread. Host messages are hostile data: checked, bounded, made
+// printable.
+class SubconnectionBook {
+ public:
+  void add(const std::string& plugin, const std::string& service);
+
+  // Takes a host's `subconnection` message about a service of its own. True when the state has changed.
+  Result<bool> take(Subconnection& row, const json::Object& message);
+  // The host of this plugin is gone.
+  void host_ended(const std::string& plugin, const std::string& reason, const std::string& detail);
+
+  Subconnection* find(const std::string& service);
+  const std::map<std::string, Subconnection>& rows() const { return rows_; }
+
+  // Sums over all, since the start of the agent.
+  std::int64_t dropped(const std::string& reason) const;
+  std::int64_t dropped() const;
+  std::int64_t buffer_full() const;
+
+ private:
+  std::map<std::string, Subconnection> rows_;
+};
+
+}  // namespace hawser::supervisor

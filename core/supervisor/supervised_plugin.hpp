@@ -1,0 +1,115 @@
+#pragma once
+
+#include <chrono>
+#include <filesystem>
+#include <functional>
+#include <memory>
+#include <optional>
+#include <string>
+
+#include "core/base/log.hpp"
+#include "core/base/loop.hpp"
+#include "core/config/settings.hpp"
+#include "core/supervisor/life_cycle.hpp"
+#include "core/supervisor/plugin_process.hpp"
+#include "core/supervisor/plugin_store.hpp"
+#include "core/supervisor/rate_limit.hpp"
+
+namespace hawser::supervisor {
+
+using namespace std::chrono_literals;
+
+// Every wait of a plugin's life. Tests shorten them.
+struct Timing {
+  milliseconds start_limit = 10s;  // from spawn to ready
+  milliseconds stop_limit = 5s;    // from stop to the end of the process
+  milliseconds end_limit = 1s;     // for a host that should end by itself, or has lost its channel
+  milliseconds restart_wait = 1s;  // min(restart_wait * 2^n, restart_wait_max), of which a random part is waited
+  milliseconds restart_wait_max = 5min;
+  milliseconds restart_wait_min = 100ms;  // so that a random part near zero does not make a busy loop
+  milliseconds steady_after = 60s;        // ready for so long: n is 0 again
+};
+
+inline constexpr double kLogLinesPerSecond = 20;  // of one plugin, log messages and printed lines together
+inline constexpr double kLogLinesBurst = 200;
+
+// One plugin: its state by the table of life_cycle.hpp, its host process, its clocks.
+// Owned by the supervisor, lives on the loop's thread.
+class SupervisedPlugin {
+ public:
+  // What the plugin needs of the supervisor. Called on the loop's thread; nothing here may destroy the plugin.
+  class Keeper {
+   public:
+    virtual ~Keeper() = default;
+    virtual json::Object setup_of(const SupervisedPlugin& plugin) = 0;
+    virtual void on_started(SupervisedPlugin& plugin) = 0;  // setup has been sent
+    virtual void on_message(SupervisedPlugin& plugin, const std::string& type, const json::Object& message) = 0;
+    virtual void on_state(SupervisedPlugin& plugin) = 0;
+    // The host is gone; `why` says how.
+    virtual void on_host_ended(SupervisedPlugin& plugin, const Error& why) = 0;
+  };
+
+  SupervisedPlugin(Loop& loop, Keeper& keeper, std::filesystem::path host_program, Timing timing, FoundPlugin found,
+                   config::PluginSettings settings);
+  SupervisedPlugin(const SupervisedPlugin&) = delete;
+  SupervisedPlugin& operator=(const SupervisedPlugin&) = delete;
+  ~SupervisedPlugin();
+
+  void start();
+  // Stops the host if one runs, and starts it again at once, without waiting out a backoff.
+  void restart();
+  // `limit`: from now to the end of the process, instead of the usual one when that is longer.
+  void stop(milliseconds limit);
+  void kill();  // the host's process group, now
+
+  // To the host, if one runs.
+  void send(const json::Object& message);
+  bool owns(const std::string& service) const;
+  // A line in the log under the plugin's name, within its rate.
+  void log_line(spdlog::level::level_enum level, const std::string& line);
+
+  const std::string& id() const { return found_.id; }
+  const FoundPlugin& found() const { return found_; }
+  const config::PluginSettings& settings() const { return settings_; }
+  PluginState state() const { return state_; }
+  const Error& reason() const { return reason_; }  // why it is in this state; empty when there is nothing to say
+  const std::string& instance() const { return instance_; }
+  std::optional<pid_t> pid() const { return process_ ? std::optional(process_->pid()) : std::nullopt; }
+  int restarts() const { return restarts_; }
+
+ private:
+  bool apply(PluginEvent event, const Error& why = {});
+  void act(PluginAction action);
+  void spawn();
+  void note_ready();
+  void send_stop(milliseconds limit);
+  void retry();
+  void set_clock(milliseconds limit, PluginEvent event, const Error& why);
+  void on_message(const json::Object& message);
+  void on_refused(const json::Object& message);
+  void on_health(const json::Object& message);
+  void on_log(const json::Object& message);
+  void on_ended(const ExitCause& cause);
+  void fail_later(const Error& why);
+
+  Loop& loop_;
+  Keeper& keeper_;
+  std::filesystem::path host_program_;
+  Timing timing_;
+  FoundPlugin found_;
+  config::PluginSettings settings_;
+
+  PluginState state_ = PluginState::Discovered;
+  Error reason_;
+  std::optional<Error> cause_of_end_;  // known before the process ends; else its exit tells
+  std::unique_ptr<PluginProcess> process_;
+  std::string instance_;
+  bool restart_wanted_ = false;
+  std::optional<Error> degraded_before_ready_;
+  int restarts_ = 0;  // since the start of the agent
+  int failures_ = 0;  // n of the backoff
+  Loop::TimerId clock_ = 0, steady_clock_ = 0;
+  RateLimit log_rate_{kLogLinesPerSecond, kLogLinesBurst};
+};
+
+}  // namespace hawser::supervisor

@@ -1,0 +1,212 @@
+#include "core/supervisor/supervisor.hpp"
+
+#include <algorithm>
+#include <stdexcept>
+
+#include "core/base/encoding.hpp"
+#include "core/base/files.hpp"
+#include "core/base/log.hpp"
+
+namespace hawser::supervisor {
+namespace {
+
+json::Object typed(const char* type) {
+  auto message = json::make_object();
+  message->set("type", type);
+  return message;
+}
+
+json::Object service_message(const char* type, const std::string& service, const std::string& reason) {
+  auto message = typed(type);
+  message->set("service", service);
+  message->set("reason", reason);
+  return message;
+}
+
+json::Array services_of(const Manifest& manifest) {
+  auto services = json::make_array();
+  for (const auto& service : manifest.services) {
+    auto entry = json::make_object();
+    auto protocols = json::make_array();
+    for (const auto& protocol : service.protocols) protocols->add(protocol);
+    entry->set("service", service.name);
+    entry->set("protocols", protocols);
+    services->add(entry);
+  }
+  return services;
+}
+
+config::PluginSettings settings_of(const config::Settings& settings, const std::string& id) {
+  const auto found = settings.plugins.find(id);
+  if (found != settings.plugins.end()) return found->second;
+  config::PluginSettings none;
+  none.id = id;
+  return none;
+}
+
+// A state that the cloud should hear of; what lies between two of them is told by the log.
+bool is_worth_a_report(PluginState state) {
+  return state == PluginState::Ready || state == PluginState::Degraded || state == PluginState::Stopped ||
+         state == PluginState::Backoff || state == PluginState::Refused;
+}
+
+}  // namespace
+
+Supervisor::Supervisor(Loop& loop, const config::Settings& settings, Paths paths, Cloud& cloud, Timing timing)
+    : loop_(loop), settings_(settings), paths_(std::move(paths)), cloud_(cloud), actions_(loop), reaches_(loop) {
+  SupervisedPlugin::Keeper& keeper = *this;
+  for (auto& found : find_plugins(paths_.plugin_dir, settings.enabled)) {
+    const std::string id = found.id;
+    if (found.manifest && !found.refusal) {
+      for (const auto& service : found.manifest->services) book_.add(id, service.name);
+    }
+    event_rates_.emplace(id, RateLimit(kEventsPerSecond, kEventsBurst));
+    plugins_[id] = std::make_unique<SupervisedPlugin>(loop, keeper, paths_.host_program, timing, std::move(found),
+                                                      settings_of(settings, id));
+  }
+}
+
+Supervisor::~Supervisor() { loop_.cancel(stop_clock_); }
+
+std::vector<connection::Offer> Supervisor::offers() const {
+  std::vector<connection::Offer> offers;
+  for (const auto& [id, plugin] : plugins_) {
+    const FoundPlugin& found = plugin->found();
+    if (found.refusal) continue;
+    for (const auto& service : found.manifest->services)
+      offers.push_back({service.name, id, found.version, found.digest, service.protocols});
+  }
+  return offers;
+}
+
+void Supervisor::start() {
+  for (auto& [id, plugin] : plugins_) {
+    if (!plugin->found().refusal) plugin->start();
+  }
+}
+
+void Supervisor::stop(milliseconds limit, std::function<void()> done) {
+  on_stopped_ = std::move(done);
+  for (auto& [id, plugin] : plugins_) plugin->stop(limit);
+  stop_clock_ = loop_.after(limit, [this] {
+    for (auto& [id, plugin] : plugins_) plugin->kill();
+  });
+  finish_stop_when_all_gone();
+}
+
+void Supervisor::finish_stop_when_all_gone() {
+  if (!on_stopped_) return;
+  for (const auto& [id, plugin] : plugins_) {
+    if (plugin->pid()) return;
+  }
+  loop_.cancel(stop_clock_);
+  std::exchange(on_stopped_, nullptr)();
+}
+
+Status Supervisor::restart(const std::string& id) {
+  const auto found = plugins_.find(id);
+  if (found == plugins_.end())
+    return Error{"not_found", "no plugin \"" + printable(id, 80) + "\" is enabled; plugin list shows those that are"};
+  if (const auto& refusal = found->second->found().refusal)
+    return Error{"bad_request",
+                 "plugin " + id + " is refused: " + refusal->message + "; when that is mended, restart the agent"};
+  found->second->restart();
+  return ok();
+}
+
+void Supervisor::set_grants(const std::vector<json::Object>& grants, const std::vector<connection::Refusal>& refused) {
+  std::map<std::string, std::string> refusals;
+  for (const auto& refusal : refused) refusals[refusal.service] = refusal.reason;
+  const auto revoked = grants_.replace(grants, refusals, Clock::now());
+  for (const auto& service : revoked) {
+    if (auto* owner = find_owner(service)) owner->send(service_message("revoke", service, "revoked"));
+  }
+  for (const auto& [service, row] : book_.rows()) {
+    if (auto* owner = find_owner(service)) send_grant(*owner, service);
+  }
+}
+
+void Supervisor::send_grant(SupervisedPlugin& plugin, const std::string& service) {
+  if (const auto grant = grants_.grant(service, Clock::now())) {
+    auto message = typed("grant");
+    message->set("grant", grant);
+    plugin.send(message);
+  } else if (const auto reason = grants_.refusal(service)) {
+    plugin.send(service_message("grant_refused", service, *reason));
+  }
+}
+
+void Supervisor::revoke(const std::string& service, const std::string& reason) {
+  grants_.forget(service);
+  if (auto* owner = find_owner(service)) owner->send(service_message("revoke", service, reason));
+}
+
+void Supervisor::server_changed() {
+  grants_.forget_all();
+  for (auto& [id, plugin] : plugins_) plugin->send(typed("server_changed"));
+}
+
+void Supervisor::reached(std::uint64_t id, const std::string& how) { reaches_.answer(id, true, how); }
+
+void Supervisor::set_validity_floor(std::chrono::system_clock::time_point floor) { validity_floor_ = floor; }
+
+std::vector<const SupervisedPlugin*> Supervisor::plugins() const {
+  std::vector<const SupervisedPlugin*> all;
+  for (const auto& [id, plugin] : plugins_) all.push_back(plugin.get());
+  return all;
+}
+
+const SupervisedPlugin* Supervisor::find(const std::string& id) const {
+  const auto found = plugins_.find(id);
+  return found == plugins_.end() ? nullptr : found->second.get();
+}
+
+SupervisedPlugin* Supervisor::find_owner(const std::string& service) {
+  const auto* row = book_.find(service);
+  return row ? plugins_.at(row->plugin).get() : nullptr;
+}
+
+json::Object Supervisor::setup_of(const SupervisedPlugin& plugin) {
+  const std::filesystem::path state_dir = paths_.state_dir / "plugins" / plugin.id();
+  if (const auto made = make_folder(state_dir); !made) spdlog::error("{}: {}", plugin.id(), made.error().message);
+  auto actions = json::make_array();
+  for (const auto& [name, action] : plugin.settings().actions) actions->add(name);
+  const auto floor = std::chrono::floor<std::chrono::seconds>(validity_floor_.time_since_epoch()).count();
+  auto setup = typed("setup");
+  setup->set("plugin", plugin.id());
+  setup->set("version", plugin.found().version);
+  setup->set("digest", plugin.found().digest);
+  setup->set("instance", plugin.instance());
+  setup->set("library", plugin.found().library.string());
+  setup->set("state_dir", state_dir.string());
+  setup->set("config", plugin.settings().config);
+  setup->set("serial", settings_.serial);
+  setup->set("hostname", settings_.hostname);
+  setup->set("site", settings_.site);
+  setup->set("ca_file", settings_.ca_file);
+  setup->set("validity_floor", static_cast<Poco::Int64>(floor));
+  setup->set("actions", actions);
+  setup->set("services", services_of(*plugin.found().manifest));
+  return setup;
+}
+
+void Supervisor::on_started(SupervisedPlugin& plugin) {
+  for (const auto& service : plugin.found().manifest->services) send_grant(plugin, service.name);
+}
+
+void Supervisor::on_state(SupervisedPlugin& plugin) {
+  if (!is_worth_a_report(plugin.state())) return;
+  std::string detail = plugin.id() + " is " + std::string(name_of(plugin.state()));
+  if (!plugin.reason().message.empty()) detail += ": " + plugin.reason().message;
+  report(plugin, {"plugin_state", "", plugin.reason().code, detail});
+}
+
+void Supervisor::on_host_ended(SupervisedPlugin& plugin, const Error& why) {
+  const bool asked = plugin.state() == PluginState::Draining;
+  reaches_.forget(plugin.id());
+  book_.host_ended(plugin.id(), asked ? "stopped_by_operator" : why.code, asked ? "" : why.message);
+  // Not from inside the ended host's own call.
+  if (on_stopped_) loop_.after(milliseconds{0}, [this] { finish_stop_when_all_gone(); });
+}
+
+}  // namespace hawser::supervisor
