@@ -14,12 +14,15 @@ inline constexpr std::chrono::milliseconds kTlsLimit = 10s;
 inline constexpr std::chrono::milliseconds kHttpLimit = 15s;         // one exchange, the upgrade included
 inline constexpr std::chrono::milliseconds kAttemptLimit = 45s;      // one server, from DNS to 101
 inline constexpr std::chrono::milliseconds kAddressStagger = 250ms;  // RFC 8305: between two addresses of one name
+inline constexpr std::chrono::milliseconds kResolutionDelay = 50ms;  // RFC 8305: for the other family's answer
 inline constexpr std::chrono::milliseconds kCloseLimit =
     2s;  // for our queue, the peer's Close and the end of TCP together
 inline constexpr std::chrono::milliseconds kFrameLimit = 30s;  // from a frame's first byte to its last
 inline constexpr std::chrono::milliseconds kWriteLimit = 30s;  // output waits and the peer takes nothing
 
-inline constexpr std::size_t kHeaderBytesMax = 16 * 1024;     // status line and headers of any answer
+inline constexpr std::size_t kHeaderBytesMax = 16 * 1024;  // status line and headers of any answer
+inline constexpr std::size_t kAddressesMax = 16;           // of one name; more are not tried
+inline constexpr std::size_t kHeaderFieldsMax = 100;
 inline constexpr std::size_t kBodyBytesMax = 64 * 1024;       // an HTTP body
 inline constexpr std::size_t kFrameBytesMax = 64 * 1024;      // one frame that we send
 inline constexpr std::size_t kRecordBytes = 16 * 1024;        // output is gathered to this much

@@ -31,11 +31,11 @@ enum class DialStep { Resolving, Resolved, Connecting, Connected, Secured };
 // A verified TLS connection, non-blocking. Owned by and used on one thread.
 class Stream {
  public:
-  enum class Io { Done, WantRead, WantWrite, Closed };  // Closed: close_notify, or the end of TCP
+  enum class Io { Done, WantRead, WantWrite, Closed };  // Closed: close_notify, the orderly end
 
   virtual ~Stream() = default;
   // Moves at most `bytes.size()` bytes; `moved` tells how many, and is 0 unless Done. A broken connection is an Error
-  // (peer_closed, tls_failed) with the system's words.
+  // (peer_closed, also for the end of TCP without close_notify; tls_failed) with the system's words.
   virtual Result<Io> read(std::span<char> bytes, std::size_t& moved) = 0;
   virtual Result<Io> write(std::span<const char> bytes, std::size_t& moved) = 0;
   virtual int descriptor() const = 0;

@@ -1,0 +1,55 @@
+#pragma once
+
+#include <Poco/Net/Context.h>
+#include <Poco/Net/Session.h>
+
+#include <chrono>
+#include <map>
+#include <memory>
+#include <string>
+
+#include "core/base/result.hpp"
+
+namespace hawser::transport {
+
+using SystemTime = std::chrono::system_clock::time_point;
+
+// What OpenSSL said about the certificates of the handshake under way: Poco hides the SSL object that could be asked.
+struct VerifyNote {
+  int error = 0;  // X509_V_...; 0: nothing wrong was found
+  std::string words, subject;
+  SystemTime not_before{}, not_after{};
+};
+
+// The TLS settings for one host: trust, the host's name, and the sessions by port. Owned by a Dialer, used on its
+// thread, for one handshake at a time.
+class TlsContext {
+ public:
+  // `ca_file` empty: the system's hashed directory. Error tls_failed names a file that cannot be used.
+  static Result<std::unique_ptr<TlsContext>> make(const std::string& host, const std::string& ca_file);
+
+  // Before each handshake: certificates are judged as of `when`, and the note of the last handshake is cleared.
+  void begin(SystemTime when);
+  const VerifyNote& note() const { return *note_; }
+
+  Poco::Net::Context::Ptr poco() const { return context_; }
+  // TLS sessions by port. Taken out for a dial and put back after its first answer: a TLS 1.3 ticket serves once.
+  std::map<std::uint16_t, Poco::Net::Session::Ptr>& sessions() { return sessions_; }
+
+ private:
+  explicit TlsContext(Poco::Net::Context::Ptr context);
+
+  std::unique_ptr<VerifyNote> note_;
+  Poco::Net::Context::Ptr context_;
+  std::map<std::uint16_t, Poco::Net::Session::Ptr> sessions_;
+};
+
+// Lets `context` find trust anchors in a directory of hashed names, each read when it is needed: the whole bundle would
+// cost every process several hundred KiB.
+bool trust_directory(SSL_CTX* context, const char* directory);
+
+// Why the handshake failed, as an Error tls_failed or certificate_clock, from the note and Poco's words.
+Error handshake_error(const std::string& origin, const VerifyNote& note, SystemTime checked_at,
+                      const std::string& words);
+
+}  // namespace hawser::transport

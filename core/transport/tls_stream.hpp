@@ -1,0 +1,43 @@
+#pragma once
+
+#include <Poco/Net/SecureStreamSocket.h>
+
+#include <functional>
+
+#include "core/transport/connector.hpp"
+#include "core/transport/stream.hpp"
+#include "core/transport/tls_context.hpp"
+
+namespace hawser::transport {
+
+// A Stream over Poco's SecureStreamSocket. What Poco throws ends here.
+class TlsStream final : public Stream {
+ public:
+  using KeepSession = std::function<void(Poco::Net::Session::Ptr)>;
+
+  // The handshake on a connected socket. `session` may be null; `keep` gets the session that the next dial may use.
+  static Result<std::unique_ptr<Stream>> secure(Connected connected, const Origin& origin, TlsContext& context,
+                                                SystemTime checked_at, Waker& waker, const StepLimit& limit,
+                                                KeepSession keep);
+
+  Result<Io> read(std::span<char> bytes, std::size_t& moved) override;
+  Result<Io> write(std::span<const char> bytes, std::size_t& moved) override;
+  int descriptor() const override { return socket_.impl()->sockfd(); }
+  std::string peer_address() const override { return peer_.host().toString(); }
+  bool session_was_resumed() const override { return resumed_; }
+  void keep_session() override;
+  void shutdown() noexcept override;
+
+ private:
+  TlsStream(Poco::Net::SecureStreamSocket socket, Poco::Net::SocketAddress peer, KeepSession keep)
+      : socket_(std::move(socket)), peer_(std::move(peer)), keep_(std::move(keep)) {}
+
+  Status handshake(Waker& waker, const StepLimit& limit);
+
+  mutable Poco::Net::SecureStreamSocket socket_;
+  Poco::Net::SocketAddress peer_;
+  KeepSession keep_;
+  bool resumed_ = false;
+};
+
+}  // namespace hawser::transport
