@@ -1,7 +1,5 @@
 # What a plugin's CMakeLists.txt needs. hawser_add_plugin() is the one thing to call.
 
-set(HAWSER_SDK_CMAKE_DIR ${CMAKE_CURRENT_LIST_DIR})
-
 # hawser_add_plugin(<target> ID <id> VERSION <version> SOURCES <file>... [LIBS <target>...] [MANIFEST <file>])
 #
 # Builds plugins/<id>/<version>/plugin.so in the build tree, beside a copy of manifest.json (by default the one in the
@@ -24,11 +22,11 @@ function(hawser_add_plugin target)
   target_link_libraries(${target} PRIVATE HawserSDK::sdk ${ARG_LIBS})
   target_compile_definitions(${target} PRIVATE HAWSER_PLUGIN_ID="${ARG_ID}" HAWSER_PLUGIN_VERSION="${ARG_VERSION}")
   target_link_options(${target} PRIVATE
-    -Wl,--version-script=${HAWSER_SDK_CMAKE_DIR}/plugin.map -Wl,-z,relro,-z,now)
+    -Wl,--version-script=${CMAKE_CURRENT_FUNCTION_LIST_DIR}/plugin.map -Wl,-z,relro,-z,now)
   set_target_properties(${target} PROPERTIES
     PREFIX "" OUTPUT_NAME plugin SUFFIX .so LIBRARY_OUTPUT_DIRECTORY ${folder}
     CXX_VISIBILITY_PRESET hidden C_VISIBILITY_PRESET hidden VISIBILITY_INLINES_HIDDEN ON
-    LINK_DEPENDS ${HAWSER_SDK_CMAKE_DIR}/plugin.map)
+    LINK_DEPENDS ${CMAKE_CURRENT_FUNCTION_LIST_DIR}/plugin.map)
   configure_file(${ARG_MANIFEST} ${folder}/manifest.json COPYONLY)
 endfunction()
 

@@ -190,7 +190,6 @@ TEST_CASE("every event of a subconnection arrives, and every send is recorded") 
 
 TEST_CASE("an action's result and the cloud's sign of life come exactly once") {
   std::string seen;
-  Started probe([&](Context& context) { context.health(HWS_READY); });
   Context* context = nullptr;
   Started probe([&](Context& given) { context = &given; });
   probe.host.actions["reload"] = {{.exit_code = 3, .output = "no such unit"}};
