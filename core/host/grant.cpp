@@ -1,0 +1,90 @@
+#include "core/host/grant.hpp"
+
+#include <algorithm>
+#include <charconv>
+
+namespace hawser::host {
+namespace {
+
+constexpr std::size_t kUrlBytesMax = 2048;
+constexpr std::size_t kTokenBytesMax = 8192;
+constexpr std::int64_t kExpiryMax = 365 * 24 * 3600;
+constexpr std::int64_t kMessageBytesLeast = 1024;
+constexpr std::int64_t kMessageBytesMost = 64 * 1024 * 1024;
+constexpr std::int64_t kInFlightBytesMost = 1024 * 1024 * 1024;
+constexpr std::int64_t kPingLeast = 5;
+constexpr std::int64_t kPingMost = 600;
+
+Error bad(const std::string& what) { return {"bad_response", "grant: " + what}; }
+
+bool is_visible_ascii(const std::string& text) {
+  return std::all_of(text.begin(), text.end(), [](char c) { return c > ' ' && c < 0x7f; });
+}
+
+Status read_authority(const std::string& authority, transport::Origin& origin) {
+  if (authority.empty() || authority.find('@') != std::string::npos) return bad("url: a host without user is due");
+  std::size_t end = authority.find(':');
+  if (authority[0] == '[') {
+    end = authority.find(']');
+    if (end == std::string::npos) return bad("url: a bracket is not closed");
+    origin.host = authority.substr(1, end - 1);
+    ++end;
+  } else {
+    origin.host = authority.substr(0, end);
+  }
+  if (origin.host.empty()) return bad("url: the host is empty");
+  if (end == std::string::npos || end == authority.size()) return ok();
+  const char* const last = authority.data() + authority.size();
+  const auto [rest, fault] = std::from_chars(authority.data() + end + 1, last, origin.port);
+  if (authority[end] != ':' || fault != std::errc{} || rest != last || origin.port == 0)
+    return bad("url: the port is no number from 1 to 65535");
+  return ok();
+}
+
+Status read_url(Grant& grant) {
+  constexpr std::string_view kScheme = "wss://";
+  if (grant.url.rfind(kScheme, 0) != 0) return bad("url: only wss is dialled");
+  if (!is_visible_ascii(grant.url)) return bad("url: a character that has no place in a URL");
+  if (grant.url.find('#') != std::string::npos) return bad("url: a fragment has no place here");
+  const std::size_t slash = grant.url.find_first_of("/?", kScheme.size());
+  const std::string authority = grant.url.substr(kScheme.size(), slash - kScheme.size());
+  grant.path = slash == std::string::npos ? "/" : grant.url.substr(slash);
+  if (grant.path[0] == '?') grant.path.insert(0, "/");
+  return read_authority(authority, grant.origin);
+}
+
+}  // namespace
+
+Result<Grant> read_grant(const json::Object& object, TimePoint now) {
+  Grant grant;
+  for (const auto& [name, target, most] :
+       {std::tuple{"service", &grant.service, json::kIdBytesMax},
+        std::tuple{"protocol", &grant.protocol, json::kIdBytesMax}, std::tuple{"url", &grant.url, kUrlBytesMax},
+        std::tuple{"token", &grant.token, kTokenBytesMax}}) {
+    auto text = json::text_member(object, name, 1, most);
+    if (!text) return bad(std::string(name) + ": text of 1 to " + std::to_string(most) + " bytes is due");
+    *target = std::move(*text);
+  }
+  if (!is_visible_ascii(grant.token)) return bad("token: a character that has no place in a header");
+  if (!is_visible_ascii(grant.protocol)) return bad("protocol: a character that has no place in a header");
+  if (auto read = read_url(grant); !read) return read.error();
+  const auto expires_in = json::integer_member(object, "expires_in", 1, kExpiryMax);
+  if (!expires_in) return expires_in.error().with_context("grant");
+  grant.expires = now + std::chrono::seconds(*expires_in);
+
+  const auto message_bytes = json::integer_member(object, "max_message_bytes", kMessageBytesLeast, kMessageBytesMost);
+  if (!message_bytes) return message_bytes.error().with_context("grant");
+  const auto messages = json::integer_member(object, "max_in_flight_messages", 1);
+  if (!messages) return messages.error().with_context("grant");
+  const auto bytes = json::integer_member(object, "max_in_flight_bytes", kMessageBytesLeast);
+  if (!bytes) return bytes.error().with_context("grant");
+  const auto ping = json::integer_member(object, "ping_s", 1, 24 * 3600);
+  if (!ping) return ping.error().with_context("grant");
+  grant.limits.message_bytes = static_cast<std::size_t>(*message_bytes);
+  grant.limits.in_flight_messages = static_cast<std::uint64_t>(*messages);
+  grant.limits.in_flight_bytes = static_cast<std::uint64_t>(std::min(*bytes, kInFlightBytesMost));
+  grant.limits.ping = std::chrono::seconds(std::clamp(*ping, kPingLeast, kPingMost));
+  return grant;
+}
+
+}  // namespace hawser::host

@@ -1,0 +1,175 @@
+#include "core/host/instance.hpp"
+
+#include <signal.h>
+
+#include "core/base/encoding.hpp"
+#include "core/host/host_functions.hpp"
+#include "core/host/plugin_library.hpp"
+#include "core/host/text_sink.hpp"
+
+// The life of the plugin: load, create, configure, start, stop.
+namespace hawser::host {
+namespace {
+
+constexpr std::size_t kWhyBytesMax = 1024;
+
+json::Object message_of(const std::string& type) {
+  auto message = json::make_object();
+  message->set("type", type);
+  return message;
+}
+
+}  // namespace
+
+Instance::Instance(Setup setup, CoreLink& link, Switchboard& switchboard, GatewayMaker gateway,
+                   std::function<void(int)> end)
+    : setup_(std::move(setup)),
+      link_(link),
+      switchboard_(switchboard),
+      gateway_(std::move(gateway)),
+      end_(std::move(end)),
+      host_(host_functions()) {}
+
+void Instance::start_thread() {
+  std::thread([this] {
+    try {
+      live();
+    } catch (const std::exception& problem) {  // the thread's door
+      link_.log("error", std::string("the service thread ended: ") + problem.what());
+      end_(1);
+    }
+  }).detach();
+}
+
+void Instance::live() {
+  service_thread_ = std::this_thread::get_id();
+  if (!load() || !begin()) return;
+  loop_.run();
+}
+
+bool Instance::load() {
+  Result<const hws_plugin*> table(nullptr);
+  // Static initializers of the vendor run in here.
+  if (!guarded("load", [&] { table = load_plugin(setup_.library, host_); })) return false;
+  if (!table) {
+    refuse(table.error().code, table.error().message);
+    return false;
+  }
+  if (const auto fits = check_table(*table, host_, setup_.plugin, setup_.version); !fits) {
+    refuse(fits.error().code, fits.error().message);
+    return false;
+  }
+  plugin_ = *table;
+  return true;
+}
+
+bool Instance::begin() {
+  hws_status status = HWS_E_FAIL;
+  if (!guarded("create", [&] { status = plugin_->create(&context_, &self_); })) return false;
+  if (status != HWS_OK) {
+    refuse("exited", status_words("create", status));
+    return false;
+  }
+  for (const std::int32_t mode : {HWS_CONFIG_CHECK, HWS_CONFIG_APPLY}) {
+    std::string why;
+    status = configure_plugin(mode, setup_.config, why);
+    if (ended_) return false;
+    if (status == HWS_OK || status == HWS_RESTART_NEEDED) continue;
+    refuse("config_refused", why);
+    return false;
+  }
+  if (!guarded("start", [&] { status = plugin_->start(self_); })) return false;
+  if (status != HWS_OK) {
+    refuse("exited", status_words("start", status));
+    return false;
+  }
+  started_ = true;
+  link_.send(message_of("ready"));
+  return true;
+}
+
+hws_status Instance::configure_plugin(std::int32_t mode, const std::string& config, std::string& why) {
+  TextSink sink(kWhyBytesMax);
+  hws_status status = HWS_E_FAIL;
+  guarded("configure", [&] { status = plugin_->configure(self_, mode, borrow(config), sink.sink()); });
+  if (status != HWS_OK && status != HWS_RESTART_NEEDED)
+    why = sink.text().empty() ? status_words("configure", status) : printable(sink.text(), kWhyBytesMax);
+  return status;
+}
+
+std::string Instance::status_words(const char* function, hws_status status) {
+  const std::lock_guard lock(mutex_);
+  std::string words = std::string(function) + "() answered " + status_name(status);
+  if (!last_error_.empty()) words += ": " + last_error_;
+  last_error_.clear();
+  return words;
+}
+
+void Instance::refuse(const std::string& reason, const std::string& detail) {
+  ended_ = true;
+  auto message = message_of("refused");
+  message->set("reason", reason);
+  message->set("detail", detail);
+  link_.send(message);
+  end_(1);
+}
+
+bool Instance::guarded(const char* what, const std::function<void()>& call) {
+  if (ended_) return false;
+  std::string thrown;
+  try {
+    call();
+    return true;
+  } catch (const std::exception& problem) {
+    thrown = problem.what();
+  } catch (...) {
+    thrown = "something that is no std::exception";
+  }
+  const std::string detail =
+      std::string("an exception crossed the boundary in ") + what + "(): " + printable(thrown, 512);
+  link_.log("error", detail);
+  refuse("exited", detail);
+  loop_.stop();
+  return false;
+}
+
+void Instance::stop_plugin(std::uint32_t deadline_ms) {
+  if (stopping_ || ended_) return;
+  stopping_ = true;
+  if (!started_) return drain();
+  const milliseconds wait_for_plugin{deadline_ms / 4 * 3};
+  loop_.after(wait_for_plugin, [this] {
+    if (draining_) return;
+    link_.log("warn", "the plugin did not report that it stopped in three quarters of its time");
+    drain();
+  });
+  guarded("stop", [&] { plugin_->stop(self_, deadline_ms); });
+}
+
+void Instance::drain() {
+  if (draining_ || ended_) return;
+  draining_ = true;
+  CoreWord word;
+  word.kind = CoreWord::Kind::Stop;
+  word.at = stop_until_;
+  switchboard_.deliver_to_all(word);
+  finish_if_drained();
+}
+
+void Instance::finish_if_drained() {
+  if (!draining_ || running_subconnections_ > 0 || ended_) return;
+  if (plugin_->destroy) guarded("destroy", [&] { plugin_->destroy(self_); });
+  if (ended_) return;
+  ended_ = true;
+  auto message = message_of("health");
+  message->set("state", "stopped");
+  {
+    const std::lock_guard lock(mutex_);
+    message->set("detail", stopped_detail_);
+  }
+  link_.send(message);
+  end_(0);
+  loop_.stop();
+}
+
+}  // namespace hawser::host

@@ -1,0 +1,55 @@
+#include <fcntl.h>
+#include <malloc.h>
+#include <signal.h>
+#include <sys/prctl.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include <cstdio>
+#include <exception>
+
+#include "core/control/channel.hpp"
+#include "core/host/control_thread.hpp"
+#include "core/host/transport_gateway.hpp"
+
+namespace {
+
+constexpr int kUsage = 64;  // sysexits.h
+
+bool has_control_channel() {
+  int kind = 0;
+  socklen_t size = sizeof kind;
+  return ::getsockopt(hawser::control::kChannelDescriptor, SOL_SOCKET, SO_TYPE, &kind, &size) == 0 &&
+         kind == SOCK_SEQPACKET;
+}
+
+void prepare_process() {
+  // The channel's end already tells that hawserd is gone; this holds also when our loop itself is broken.
+  ::prctl(PR_SET_PDEATHSIG, SIGKILL);
+  // A Ctrl-C in hawserd's terminal is for hawserd, which stops its hosts in order.
+  for (const int number : {SIGINT, SIGHUP, SIGPIPE}) ::signal(number, SIG_IGN);
+  const int fd = hawser::control::kChannelDescriptor;
+  ::fcntl(fd, F_SETFD, FD_CLOEXEC);
+  ::fcntl(fd, F_SETFL, ::fcntl(fd, F_GETFL) | O_NONBLOCK);
+  ::mallopt(M_ARENA_MAX, 2);  // an arena for each thread would cost memory and bring nothing here
+}
+
+}  // namespace
+
+int main() {
+  if (!has_control_channel()) {
+    std::fputs("hawser-host: descriptor 3 is no control channel; hawserd starts this program, people do not\n", stderr);
+    return kUsage;
+  }
+  prepare_process();
+  try {
+    hawser::host::ControlThread control(hawser::Descriptor(hawser::control::kChannelDescriptor),
+                                        [](const hawser::host::Setup& setup) {
+                                          return hawser::host::transport_gateway(setup.ca_file, setup.validity_floor);
+                                        });
+    control.run();
+  } catch (const std::exception& problem) {  // main()'s door
+    std::fprintf(stderr, "hawser-host: %s\n", problem.what());
+    ::_exit(1);
+  }
+}
