@@ -31,6 +31,12 @@ Error reason_for(const ExitCause& cause) {
 
 }  // namespace
 
+milliseconds longest_wait(const Timing& timing, int failures) {
+  milliseconds most = timing.restart_wait;
+  for (int i = 0; i < failures && most < timing.restart_wait_max; ++i) most *= 2;
+  return std::min(most, timing.restart_wait_max);
+}
+
 SupervisedPlugin::SupervisedPlugin(Loop& loop, Keeper& keeper, std::filesystem::path host_program, Timing timing,
                                    FoundPlugin found, config::PluginSettings settings)
     : loop_(loop),
@@ -184,12 +190,9 @@ void SupervisedPlugin::send_stop(milliseconds limit) {
     const auto status = process_->send(message);
 }
 
-// Waits random(0, min(restart_wait * 2^n, restart_wait_max)).
 void SupervisedPlugin::retry() {
   loop_.cancel(steady_clock_);
-  milliseconds most = timing_.restart_wait;
-  for (int i = 0; i < failures_ && most < timing_.restart_wait_max; ++i) most *= 2;
-  most = std::min(most, timing_.restart_wait_max);
+  const milliseconds most = longest_wait(timing_, failures_);
   ++failures_;
   const milliseconds wait =
       std::max(timing_.restart_wait_min, milliseconds(random_below(static_cast<std::uint64_t>(most.count()) + 1)));

@@ -30,6 +30,9 @@ struct Timing {
   milliseconds steady_after = 60s;        // ready for so long: n is 0 again
 };
 
+// The longest wait before the restart that follows `failures` others, of which a random part is waited.
+milliseconds longest_wait(const Timing& timing, int failures);
+
 inline constexpr double kLogLinesPerSecond = 20;  // of one plugin, log messages and printed lines together
 inline constexpr double kLogLinesBurst = 200;
 
