@@ -94,7 +94,7 @@ class Rig {
     settings.plugins[id].config = json::parse_object(config).value();
   }
 
-  Supervisor& make(Timing timing = quick(), const std::string& program = HAWSER_FAKE_HOST) {
+  Supervisor& make(Timing timing = quick(), const std::string& program = HAWSER_SCRIPTED_HOST) {
     settings.serial = "TEST1";
     supervisor = std::make_unique<Supervisor>(
         loop, settings, Paths{folder.path / "plugins", folder.path / "state", program}, cloud, timing);
