@@ -9,12 +9,16 @@ namespace {
 constexpr std::size_t kLineBytesMax = 2000;
 }
 
+std::size_t Faults::number_of(const std::string& file) {
+  const auto known = std::find(files_.begin(), files_.end(), file);
+  const auto number = static_cast<std::size_t>(known - files_.begin());
+  if (known == files_.end()) files_.push_back(file);
+  return number;
+}
+
 void Faults::put(std::vector<Entry>& list, const Place& place, const std::string& key, const std::string& text) {
   if (list.size() >= kListedMax) return;
-  const std::string name = place.file ? *place.file : "";
-  const auto known = std::find(files_.begin(), files_.end(), name);
-  Entry entry{static_cast<std::size_t>(known - files_.begin()), place.line, place.column, key, text};
-  if (known == files_.end()) files_.push_back(name);
+  Entry entry{number_of(place.file ? *place.file : ""), place.line, place.column, key, text};
   if (std::find(list.begin(), list.end(), entry) == list.end()) list.push_back(std::move(entry));
 }
 

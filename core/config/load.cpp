@@ -35,6 +35,7 @@ class Layers {
   explicit Layers(Faults& faults) : faults_(faults) {}
 
   void add(const fs::path& file) {
+    faults_.name_file(file.string());
     auto tree = read_toml(file, faults_);
     if (!tree) {
       complete_ = false;

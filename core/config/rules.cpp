@@ -201,7 +201,7 @@ Rule integers(std::vector<std::int64_t>& into, std::size_t most, std::int64_t le
   return [=, &into](const Node& value, const std::string& key, Faults& faults) {
     if (value.kind != Kind::Array) return faults.add(value.place, key, wrong(value, "an array of whole numbers"));
     if (value.items.size() > most)
-      return faults.add(
+      faults.add(
           value.place, key,
           "has " + std::to_string(value.items.size()) + " values, at most " + std::to_string(most) + " are allowed");
     std::vector<std::int64_t> taken;

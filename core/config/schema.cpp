@@ -160,7 +160,7 @@ void check_servers(Draft& draft, const Node& root, Faults& faults) {
   }
   for (const auto& made : draft.servers) draft.settings.servers.push_back(made.server);
   const auto& first = draft.servers.front();
-  if (draft.servers.size() > 1 || first.server.ports.size() > 1) {
+  if (!first.server.domain.empty() && (draft.servers.size() > 1 || first.server.ports.size() > 1)) {
     const auto port = first.server.ports.empty() ? draft.settings.authentication_port : first.server.ports[0];
     faults.warn(first.place, "cloud.server",
                 "this version uses one server and port only, " + first.server.domain + ":" + std::to_string(port));

@@ -12,6 +12,8 @@
 #include <functional>
 #include <sstream>
 
+#include "core/base/encoding.hpp"
+#include "core/config/rules.hpp"
 #include "core/control/ctl_commands.hpp"
 
 namespace {
@@ -56,7 +58,6 @@ int finish(const CtlOutcome& outcome) {
 
 void add_plugin_commands(CLI::App& app, CtlOptions& options, std::string& id, Run& run) {
   auto* plugin = app.add_subcommand("plugin", "Look after the plugins");
-  plugin->require_subcommand(1);
   plugin->add_subcommand("list", "Show every plugin with its state, and why it does not run")->callback([&] {
     run = [&] { return list_plugins(options); };
   });
@@ -70,7 +71,6 @@ void add_plugin_commands(CLI::App& app, CtlOptions& options, std::string& id, Ru
 
 void add_config_commands(CLI::App& app, CtlOptions& options, Run& run) {
   auto* config = app.add_subcommand("config", "Look at the configuration");
-  config->require_subcommand(1);
   auto* check = config->add_subcommand("check", "Name every fault in the files; needs no running agent");
   check->add_option("--config", options.config_dir, "The folder with hawser.toml")->capture_default_str();
   check->callback([&] { run = [&] { return check_config(options); }; });
@@ -96,6 +96,30 @@ void add_commands(CLI::App& app, CtlOptions& options, std::string& text, Run& ru
   app.add_subcommand("version", "Show the version")->callback([&] { run = [&] { return show_version(options); }; });
 }
 
+// The innermost command that was named: where the next word went wrong.
+const CLI::App& innermost(const CLI::App& app) {
+  const auto named = app.get_subcommands();
+  return named.empty() ? app : innermost(*named.front());
+}
+
+CtlOutcome usage(const std::string& text) {
+  return {CtlExit::Usage, "", "hawserctl: " + text + "\nRun hawserctl --help for more.\n"};
+}
+
+CtlOutcome no_command(const CLI::App& app, const std::string& word) {
+  const CLI::App& at = innermost(app);
+  std::vector<std::string> known;
+  for (const auto* one : at.get_subcommands({})) known.push_back(one->get_name());
+  const std::string path = &at == &app ? "" : at.get_name() + " ";
+  const std::string safe = hawser::printable(word);
+  if (const auto near = hawser::config::nearest(word, known); !near.empty())
+    return usage(safe + " is no command; did you mean " + path + near + "?");
+  std::string list;
+  for (const auto& name : known) list += (list.empty() ? "" : ", ") + path + name;
+  if (list.empty()) return usage(path + "takes no further word: " + safe);
+  return usage((word.empty() ? "name a command: " : safe + " is no command; there are: ") + list);
+}
+
 int run_command_line(int argc, char** argv) {
   CtlOptions options;
   options.width = terminal_width();
@@ -106,18 +130,21 @@ int run_command_line(int argc, char** argv) {
       "Exit status: 0 done, 1 refused or failed (the reason is printed), 2 wrong usage, 3 no agent is running.\n"
       "Examples:\n  hawserctl state\n  hawserctl plugin show hawser.monitoring --json\n  hawserctl config check");
   app.fallthrough();
-  app.require_subcommand(1);
   app.add_option("--socket", options.socket, "The agent's control socket")->capture_default_str();
   app.add_flag("--json", options.json, "Print JSON, for programs");
   add_commands(app, options, text, run);
   try {
     app.parse(argc, argv);
+  } catch (const CLI::ExtrasError& problem) {
+    const auto words = app.remaining(true);
+    const bool is_option = words.empty() || words[0].rfind('-', 0) == 0;
+    return finish(is_option ? usage(problem.what()) : no_command(app, words[0]));
   } catch (const CLI::ParseError& problem) {
-    std::ostringstream out, err;
-    const int code = app.exit(problem, out, err);
-    return finish({code == 0 ? CtlExit::Done : CtlExit::Usage, out.str(), err.str()});
+    std::ostringstream out;
+    if (app.exit(problem, out, out) != 0) return finish(usage(problem.what()));
+    return finish({CtlExit::Done, out.str(), ""});
   }
-  return finish(run());
+  return finish(run ? run() : no_command(app, ""));
 }
 
 }  // namespace

@@ -1,0 +1,82 @@
+#include "core/config/show.hpp"
+
+namespace hawser::config {
+namespace {
+
+json::Array texts(const std::vector<std::string>& list) {
+  auto array = json::make_array();
+  for (const auto& one : list) array->add(one);
+  return array;
+}
+
+json::Object device(const Settings& settings) {
+  auto object = json::make_object();
+  object->set("serial", settings.serial);
+  object->set("model", settings.model);
+  object->set("site", settings.site);
+  object->set("hostname", settings.hostname);
+  return object;
+}
+
+json::Array servers(const Settings& settings) {
+  auto array = json::make_array();
+  for (const Server& server : settings.servers) {
+    auto ports = json::make_array();
+    for (const auto port : server.ports) ports->add(static_cast<int>(port));
+    if (server.ports.empty()) ports->add(static_cast<int>(settings.authentication_port));
+    auto object = json::make_object();
+    object->set("role", server.primary ? "primary" : "backup");
+    object->set("domain", server.domain);
+    object->set("ports", ports);
+    array->add(object);
+  }
+  return array;
+}
+
+json::Object one(const std::string& name, const Poco::Dynamic::Var& value) {
+  auto object = json::make_object();
+  object->set(name, value);
+  return object;
+}
+
+json::Object cloud(const Settings& settings) {
+  auto keepalive = one("interval", static_cast<Poco::Int64>(settings.keepalive_interval.count()));
+  keepalive->set("count", settings.keepalive_count);
+  auto object = json::make_object();
+  object->set("authentication_port", static_cast<int>(settings.authentication_port));
+  object->set("server", servers(settings));
+  object->set("keepalive", keepalive);
+  object->set("ping", one("interval", static_cast<Poco::Int64>(settings.ping_interval.count())));
+  object->set("tls", one("ca_file", settings.ca_file));
+  return object;
+}
+
+json::Object plugin(const PluginSettings& settings) {
+  auto actions = json::make_object();
+  for (const auto& [name, action] : settings.actions) {
+    auto object = one("command", texts(action.command));
+    const auto limit = std::chrono::duration_cast<std::chrono::seconds>(action.time_limit);
+    object->set("time_limit", static_cast<Poco::Int64>(limit.count()));
+    actions->set(name, object);
+  }
+  auto object = one("file", settings.file.string());
+  object->set("config", settings.config);
+  object->set("actions", actions);
+  return object;
+}
+
+}  // namespace
+
+json::Object to_json(const Settings& settings) {
+  auto object = json::make_object();
+  object->set("device", device(settings));
+  object->set("cloud", cloud(settings));
+  object->set("plugins", one("enabled", texts(settings.enabled)));
+  auto each = json::make_object();
+  for (const auto& [id, one_plugin] : settings.plugins) each->set(id, plugin(one_plugin));
+  object->set("plugins.d", each);
+  object->set("log", one("level", settings.log_level));
+  return object;
+}
+
+}  // namespace hawser::config
