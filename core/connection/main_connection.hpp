@@ -71,7 +71,7 @@ class Observer {
 class MainConnection {
  public:
   struct Identity {
-    std::filesystem::path state_dir;  // keeps device.key (0600), nonce, last event ids
+    std::filesystem::path state_dir;  // keeps device.key (0600), commands.json, validity_floor
     std::string boot_id, agent_version;
   };
 

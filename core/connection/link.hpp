@@ -1,0 +1,83 @@
+#pragma once
+
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "core/connection/keepalive.hpp"
+#include "core/connection/shared.hpp"
+#include "core/connection/waits.hpp"
+#include "core/transport/websocket.hpp"
+
+namespace hawser::connection {
+
+// One established main connection, from 101 to its end (sdk/protocol.md §4). Lives on the connection thread.
+class Link : public transport::WebSocket::Listener {
+ public:
+  static constexpr milliseconds kListAnswerLimit = 30s;  // then the list is asked for again, with a new id
+  static constexpr milliseconds kListRequestGap = 1s;    // at most one request in this time
+
+  Link(Shared& shared, transport::WebSocket& socket);
+
+  // Carries the connection until it has ended, and tells how to go on.
+  Outcome run();
+  seconds drain_retry() const { return drain_ ? drain_->retry_after : 0s; }
+
+ private:
+  struct Drain {
+    TimePoint leave_at;
+    seconds retry_after;
+  };
+  using Handler = Status (Link::*)(const json::Object&);
+  struct Message {
+    std::string_view type;
+    Handler handler;
+  };
+  static const std::vector<Message>& messages();
+
+  void on_text(std::string_view data) override;
+  void on_binary(std::string_view data) override;
+
+  // Each handles one message of the cloud; an Error is a schema fault.
+  Status keepalive_ack(const json::Object& message);
+  Status subconnection_list(const json::Object& message);
+  Status subconnection_update(const json::Object& message);
+  Status subconnection_revoke(const json::Object& message);
+  Status report_ack(const json::Object& message);
+  Status command(const json::Object& message);
+  Status drain(const json::Object& message);
+
+  void take_over_requests();
+  void run_due(TimePoint now);
+  void keep_alive(TimePoint now);
+  TimePoint next_due() const;
+  void send_reach();
+  void ask_for_grants(TimePoint now);
+  void send_reports();
+  void tell_grants(std::vector<json::Object> grants, std::vector<Refusal> refused);
+  void leave(Outcome outcome, std::uint16_t code, std::string_view reason, Error why);
+  Outcome ended();
+
+  Shared& shared_;
+  transport::WebSocket& socket_;
+  Keepalive keepalive_;
+  PingSchedule ping_;
+
+  std::vector<Offer> asked_offers_;     // of the newest request
+  std::vector<std::string> asked_ids_;  // unanswered requests for that list
+  std::optional<TimePoint> asked_at_;   // of the newest request
+  bool answered_ = false;               // the newest list has been answered
+  std::vector<Refusal> refused_;        // of the newest subconnection_list
+  std::optional<Drain> drain_;
+  std::uint64_t unknown_types_ = 0;
+
+  // Set once, when this side ends the connection.
+  std::optional<Outcome> leaving_;
+  Error leaving_why_;
+};
+
+// How a close by the peer is to be followed up, and its name in §7.
+Outcome outcome_of_close(std::uint16_t code);
+Error down_reason(const transport::Closing& closing);
+
+}  // namespace hawser::connection

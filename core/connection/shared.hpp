@@ -1,0 +1,88 @@
+#pragma once
+
+#include <atomic>
+#include <optional>
+#include <vector>
+
+#include "core/connection/board.hpp"
+#include "core/connection/commands.hpp"
+#include "core/connection/connection_states.hpp"
+#include "core/connection/reports.hpp"
+#include "core/connection/requests.hpp"
+#include "core/connection/validity_floor.hpp"
+
+namespace hawser::connection {
+
+// How another thread ends what the connection thread is doing. stop() and reset() are for any thread.
+class Interrupts {
+ public:
+  void stop() {
+    stopping_ = true;
+    waker_.cancel();
+  }
+  void reset() {
+    resetting_ = true;
+    waker_.cancel();
+  }
+
+  // Stopped for good, Reset once, or nothing. Rearms first: a flag that is set in between is seen here or by the next
+  // wait, which finds the waker cancelled again.
+  std::optional<Outcome> taken() {
+    if (waker_.cancelled()) waker_.rearm();
+    if (stopping_) return Outcome::Stopped;
+    if (resetting_.exchange(false)) return Outcome::Reset;
+    return std::nullopt;
+  }
+
+  bool stopping() const { return stopping_; }
+  Waker& waker() { return waker_; }
+
+ private:
+  Waker waker_;
+  std::atomic<bool> stopping_{false}, resetting_{false};
+};
+
+// Somebody asked whether the cloud is reached: an extra keepalive's number once it went out on this connection.
+struct Reach {
+  std::uint64_t id = 0;
+  std::int64_t seq = 0;  // 0: not sent yet
+};
+
+// What the session and the link of one connection after the other have in common. Owned by the main connection;
+// everything but requests, reports and interrupts belongs to the connection thread.
+struct Shared {
+  Shared(config::Settings s, MainConnection::Identity i, Observer& o)
+      : settings(std::move(s)),
+        identity(std::move(i)),
+        observer(o),
+        board(o),
+        commands(identity.state_dir / "commands.json"),
+        floor(identity.state_dir / "validity_floor") {}
+
+  // History, and a report to the cloud.
+  void tell(const Event& event) {
+    reports.push(event, floor.clock_is_trusted());
+    observer.on_event(event);
+  }
+
+  const config::Settings settings;
+  const MainConnection::Identity identity;
+  Observer& observer;
+  Interrupts interrupts;
+  Requests requests;
+  Reports reports;
+  Board board;
+  Commands commands;
+  ValidityFloor floor;
+  std::vector<Offer> offers;
+  std::vector<Reach> reach;
+  bool grants_wanted = false;
+};
+
+// Takes over what other threads asked for: lists and marks are kept, results of commands are written down and returned
+// as the messages to send.
+std::vector<std::string> take_requests(Shared& shared);
+
+milliseconds random_between(milliseconds least, milliseconds most);  // both ends included
+
+}  // namespace hawser::connection
