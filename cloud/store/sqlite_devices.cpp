@@ -1,0 +1,334 @@
+#include <array>
+
+#include "cloud/store/schema.hpp"
+#include "cloud/store/sqlite_store.hpp"
+#include "core/base/encoding.hpp"
+
+// Devices, tokens, services, events, unbinding, commands.
+namespace hawser::cloud {
+namespace {
+
+constexpr const char* kDeviceColumns =
+    "SELECT serial, model, generation, added_at, blocked, password, key_thumbprint, bound_at, hostname, site, boot_id,"
+    " agent, connect_path, keepalive_s, keepalive_count, ping_s, registered_at, state, state_since, peer, last_reason"
+    " FROM device";
+constexpr Millis kHour = 3600 * 1000;
+constexpr int kWrongCodesPerHour = 5;
+constexpr Millis kOldCodeKept = 24 * kHour;  // so that a late one is told apart from a wrong one
+
+DeviceRecord device_of(const Row& row) {
+  DeviceRecord device;
+  device.serial = row.text(0);
+  device.model = row.text(1);
+  device.generation = row.text(2);
+  device.added_at = row.integer(3);
+  device.blocked = row.integer(4) != 0;
+  if (!row.is_null(5)) device.password = row.text(5);
+  device.key_thumbprint = row.text(6);
+  device.bound_at = row.integer(7);
+  device.hostname = row.text(8);
+  device.site = row.text(9);
+  device.boot_id = row.text(10);
+  device.agent = row.text(11);
+  device.connect_path = row.text(12);
+  device.keepalive_s = static_cast<int>(row.integer(13));
+  device.keepalive_count = static_cast<int>(row.integer(14));
+  device.ping_s = static_cast<int>(row.integer(15));
+  device.registered_at = row.integer(16);
+  device.state = row.text(17);
+  device.state_since = row.integer(18);
+  device.peer = row.text(19);
+  device.last_reason = row.text(20);
+  return device;
+}
+
+// A space cannot stand in a protocol's name, so it separates them.
+std::string joined(const std::vector<std::string>& names) {
+  std::string text;
+  for (const std::string& name : names) text += (text.empty() ? "" : " ") + name;
+  return text;
+}
+
+std::vector<std::string> split(const std::string& text) {
+  std::vector<std::string> names;
+  std::size_t from = 0;
+  while (from < text.size()) {
+    const std::size_t space = std::min(text.find(' ', from), text.size());
+    names.push_back(text.substr(from, space - from));
+    from = space + 1;
+  }
+  return names;
+}
+
+}  // namespace
+
+SqliteStore::SqliteStore(const std::string& path) : database_(path) {
+  if (database_.one_integer("PRAGMA user_version").value_or(0) == 1) return;
+  Transaction transaction(database_);
+  database_.script(kSchema);
+  database_.script("PRAGMA user_version=1");
+  transaction.commit();
+}
+
+Status SqliteStore::add_device(const DeviceRecord& device) {
+  Transaction transaction(database_);
+  if (database_.one_integer("SELECT 1 FROM device WHERE serial=?", device.serial))
+    return Error{"bad_request", "device " + device.serial + " is already added"};
+  database_.run("INSERT INTO device(serial, model, generation, added_at) VALUES(?,?,?,?)", device.serial, device.model,
+                device.generation, device.added_at);
+  if (device.password) database_.run("UPDATE device SET password=? WHERE serial=?", *device.password, device.serial);
+  transaction.commit();
+  return ok();
+}
+
+void SqliteStore::remove_rows_of(const std::string& serial) {
+  database_.run("DELETE FROM metric_point WHERE metric IN (SELECT number FROM metric WHERE serial=?)", serial);
+  for (const char* sql :
+       {"DELETE FROM device WHERE serial=?", "DELETE FROM service WHERE serial=?", "DELETE FROM event WHERE serial=?",
+        "DELETE FROM command WHERE serial=?", "DELETE FROM inbound WHERE serial=?",
+        "DELETE FROM inbound_nacked WHERE serial=?", "DELETE FROM outbound WHERE serial=?",
+        "DELETE FROM outbound_message WHERE serial=?", "DELETE FROM outbound_nacked WHERE serial=?",
+        "DELETE FROM text WHERE serial=?", "DELETE FROM metric WHERE serial=?", "DELETE FROM log WHERE serial=?",
+        "DELETE FROM log_use WHERE serial=?", "DELETE FROM revision WHERE serial=?"})
+    database_.run(sql, serial);
+}
+
+bool SqliteStore::remove_device(const std::string& serial) {
+  Transaction transaction(database_);
+  if (!database_.one_integer("SELECT 1 FROM device WHERE serial=?", serial)) return false;
+  remove_rows_of(serial);
+  transaction.commit();
+  return true;
+}
+
+bool SqliteStore::set_blocked(const std::string& serial, bool blocked) {
+  Transaction transaction(database_);
+  const bool known = database_.run("UPDATE device SET blocked=? WHERE serial=?", blocked ? 1 : 0, serial) > 0;
+  transaction.commit();
+  return known;
+}
+
+std::optional<DeviceRecord> SqliteStore::device(const std::string& serial) {
+  static const std::string sql = std::string(kDeviceColumns) + " WHERE serial=?";
+  std::optional<DeviceRecord> found;
+  database_.query(sql, [&](const Row& row) { found = device_of(row); }, serial);
+  return found;
+}
+
+std::vector<DeviceRecord> SqliteStore::devices() {
+  static const std::string sql = std::string(kDeviceColumns) + " ORDER BY serial";
+  std::vector<DeviceRecord> found;
+  database_.query(sql, [&](const Row& row) { found.push_back(device_of(row)); });
+  return found;
+}
+
+std::int64_t SqliteStore::device_count() { return database_.one_integer("SELECT count(*) FROM device").value_or(0); }
+
+bool SqliteStore::bind(const std::string& serial, const std::string& thumbprint, Millis now) {
+  Transaction transaction(database_);
+  const int changed = database_.run(
+      "UPDATE device SET key_thumbprint=?, bound_at=? WHERE serial=? AND key_thumbprint=''", thumbprint, now, serial);
+  transaction.commit();
+  return changed > 0;
+}
+
+void SqliteStore::note_agent(const std::string& serial, const std::string& agent, const std::string& model) {
+  Transaction transaction(database_, Transaction::Kind::Quick);
+  database_.run("UPDATE device SET agent=?, model=CASE WHEN model='' THEN ? ELSE model END WHERE serial=?", agent,
+                model, serial);
+  transaction.commit();
+}
+
+void SqliteStore::note_registration(const DeviceRecord& device) {
+  Transaction transaction(database_, Transaction::Kind::Quick);
+  database_.run(
+      "UPDATE device SET hostname=?, site=?, boot_id=?, connect_path=?, keepalive_s=?, keepalive_count=?, ping_s=?,"
+      " registered_at=? WHERE serial=?",
+      device.hostname, device.site, device.boot_id, device.connect_path, device.keepalive_s, device.keepalive_count,
+      device.ping_s, device.registered_at, device.serial);
+  transaction.commit();
+}
+
+void SqliteStore::note_main_state(const std::string& serial, const std::string& state, const std::string& peer,
+                                  const std::string& reason, Millis now) {
+  Transaction transaction(database_, Transaction::Kind::Quick);
+  database_.run("UPDATE device SET state=?, peer=?, last_reason=?, state_since=? WHERE serial=?", state, peer, reason,
+                now, serial);
+  transaction.commit();
+}
+
+void SqliteStore::forget_connections(Millis now) {
+  Transaction transaction(database_);
+  database_.run(
+      "UPDATE device SET state='disconnected', last_reason='restarting', state_since=? WHERE state='connected'", now);
+  database_.run("UPDATE service SET state='disconnected', reason='restarting', since=? WHERE state='ready'", now);
+  transaction.commit();
+}
+
+void SqliteStore::add_tokens(std::span<const TokenRecord> tokens) {
+  Transaction transaction(database_, Transaction::Kind::Quick);
+  for (const TokenRecord& token : tokens) {
+    const int kind = static_cast<int>(token.kind);
+    database_.run("INSERT INTO token VALUES(?,?,?,?,?,?,?,?,?)", token.hash, kind, token.serial, token.generation,
+                  token.service, token.plugin, token.digest, token.protocol, token.expires_at);
+    database_.run(
+        "DELETE FROM token WHERE hash IN (SELECT hash FROM token WHERE serial=? AND kind=? AND service=?"
+        " ORDER BY expires_at DESC LIMIT -1 OFFSET ?)",
+        token.serial, kind, token.service, kTokensPerOwner);
+  }
+  transaction.commit();
+}
+
+std::optional<TokenRecord> SqliteStore::token(const std::string& hash) {
+  std::optional<TokenRecord> found;
+  database_.query(
+      "SELECT hash, kind, serial, generation, service, plugin, digest, protocol, expires_at FROM token WHERE hash=?",
+      [&](const Row& row) {
+        found = TokenRecord{row.text(0), static_cast<TokenKind>(row.integer(1)), row.text(2), row.text(3), row.text(4),
+                            row.text(5), row.text(6), row.text(7), row.integer(8)};
+      },
+      hash);
+  return found;
+}
+
+void SqliteStore::set_services(const std::string& serial, std::span<const ServiceRecord> services) {
+  Transaction transaction(database_, Transaction::Kind::Quick);
+  for (const ServiceRecord& old : this->services(serial)) {
+    bool stays = false;
+    for (const ServiceRecord& service : services)
+      stays = stays || (service.service == old.service && service.digest == old.digest && service.plugin == old.plugin);
+    if (stays) continue;
+    database_.run("DELETE FROM service WHERE serial=? AND service=?", serial, old.service);
+    database_.run("DELETE FROM token WHERE serial=? AND kind=? AND service=?", serial,
+                  static_cast<int>(TokenKind::Grant), old.service);
+  }
+  for (const ServiceRecord& service : services)
+    database_.run(
+        "INSERT INTO service VALUES(?,?,?,?,?,?,?,?,?) ON CONFLICT DO UPDATE SET version=excluded.version,"
+        " protocols=excluded.protocols",
+        serial, service.service, service.plugin, service.version, service.digest, joined(service.protocols),
+        service.state, service.since, service.reason);
+  transaction.commit();
+}
+
+std::vector<ServiceRecord> SqliteStore::services(const std::string& serial) {
+  std::vector<ServiceRecord> found;
+  database_.query(
+      "SELECT service, plugin, version, digest, protocols, state, since, reason FROM service WHERE serial=?",
+      [&](const Row& row) {
+        found.push_back({row.text(0), row.text(1), row.text(2), row.text(3), split(row.text(4)), row.text(5),
+                         row.integer(6), row.text(7)});
+      },
+      serial);
+  return found;
+}
+
+void SqliteStore::note_service_state(const std::string& serial, const std::string& service, const std::string& state,
+                                     const std::string& reason, Millis now) {
+  Transaction transaction(database_, Transaction::Kind::Quick);
+  database_.run("UPDATE service SET state=?, reason=?, since=? WHERE serial=? AND service=?", state, reason, now,
+                serial, service);
+  transaction.commit();
+}
+
+int SqliteStore::add_events(const std::string& serial, std::span<const EventRecord> events) {
+  Transaction transaction(database_);
+  int added = 0;
+  for (const EventRecord& event : events)
+    added += database_.run(
+        "INSERT OR IGNORE INTO event(serial, id, at, kind, service, reason, detail, uptime_ms, received_at)"
+        " VALUES(?,?,?,?,?,?,?,?,?)",
+        serial, event.id, event.at, event.kind, event.service, event.reason, event.detail, event.uptime_ms,
+        event.received_at);
+  database_.run("DELETE FROM event WHERE number IN (SELECT number FROM event WHERE serial=? ORDER BY number DESC"
+                " LIMIT -1 OFFSET ?)", serial, kEventsPerDeviceMax);
+  transaction.commit();
+  return added;
+}
+
+std::vector<EventRecord> SqliteStore::events(const std::string& serial, int last) {
+  std::vector<EventRecord> found;
+  database_.query(
+      "SELECT id, at, kind, service, reason, detail, uptime_ms, received_at FROM (SELECT * FROM event WHERE serial=?"
+      " ORDER BY number DESC LIMIT ?) ORDER BY number",
+      [&](const Row& row) {
+        found.push_back({row.text(0), row.text(1), row.text(2), row.text(3), row.text(4), row.text(5), row.integer(6),
+                         row.integer(7)});
+      },
+      serial, last);
+  return found;
+}
+
+void SqliteStore::add_unbinding_code(const std::string& serial, const std::string& code_hash, Millis expires_at) {
+  Transaction transaction(database_);
+  database_.run("INSERT OR REPLACE INTO unbinding_code(serial, hash, expires_at) VALUES(?,?,?)", serial, code_hash,
+                expires_at);
+  transaction.commit();
+}
+
+UnbindOutcome SqliteStore::try_unbind(const std::string& serial, const std::string& code_hash, Millis now) {
+  Transaction transaction(database_);
+  const auto failures =
+      database_.one_integer("SELECT count(*) FROM unbinding_failure WHERE serial=? AND at>?", serial, now - kHour);
+  if (failures.value_or(0) >= kWrongCodesPerHour) return UnbindOutcome::TooMany;
+  auto outcome = UnbindOutcome::CodeWrong;
+  database_.query(
+      "SELECT expires_at, used FROM unbinding_code WHERE serial=? AND hash=?",
+      [&](const Row& row) {
+        outcome = row.integer(1) ? UnbindOutcome::CodeUsed
+                                 : (row.integer(0) <= now ? UnbindOutcome::CodeExpired : UnbindOutcome::Done);
+      },
+      serial, code_hash);
+  if (outcome == UnbindOutcome::Done) {
+    database_.run("UPDATE unbinding_code SET used=1 WHERE serial=? AND hash=?", serial, code_hash);
+    remove_rows_of(serial);
+  } else if (outcome == UnbindOutcome::CodeWrong) {
+    database_.run("INSERT INTO unbinding_failure VALUES(?,?)", serial, now);
+  }
+  transaction.commit();
+  return outcome;
+}
+
+void SqliteStore::add_command(const std::string& serial, const CommandRecord& command, Millis now) {
+  Transaction transaction(database_);
+  database_.run("INSERT INTO command(serial, id, name, args, state, created_at) VALUES(?,?,?,?,'open',?)", serial,
+                command.id, command.name, command.args, now);
+  transaction.commit();
+}
+
+std::vector<CommandRecord> SqliteStore::open_commands(const std::string& serial) {
+  std::vector<CommandRecord> found;
+  database_.query(
+      "SELECT id, name, args, state, result FROM command WHERE serial=? AND state='open' ORDER BY number LIMIT ?",
+      [&](const Row& row) { found.push_back({row.text(0), row.text(1), row.text(2), row.text(3), row.text(4)}); },
+      serial, kOpenCommandsMax);
+  return found;
+}
+
+bool SqliteStore::answer_command(const std::string& serial, const std::string& id, bool ok, const std::string& result) {
+  Transaction transaction(database_);
+  const int changed = database_.run("UPDATE command SET state=?, result=? WHERE serial=? AND id=? AND state='open'",
+                                    ok ? "done" : "failed", result, serial, id);
+  transaction.commit();
+  return changed > 0;
+}
+
+std::optional<CommandRecord> SqliteStore::command(const std::string& serial, const std::string& id) {
+  std::optional<CommandRecord> found;
+  database_.query(
+      "SELECT id, name, args, state, result FROM command WHERE serial=? AND id=?",
+      [&](const Row& row) { found = {row.text(0), row.text(1), row.text(2), row.text(3), row.text(4)}; }, serial, id);
+  return found;
+}
+
+void SqliteStore::clean(Millis now) {
+  Transaction transaction(database_, Transaction::Kind::Quick);
+  database_.run("DELETE FROM token WHERE expires_at<?", now);
+  database_.run("DELETE FROM event WHERE received_at<?", now - kEventAgeMax);
+  database_.run("DELETE FROM unbinding_code WHERE expires_at<?", now - kOldCodeKept);
+  database_.run("DELETE FROM unbinding_failure WHERE at<?", now - kHour);
+  database_.run("DELETE FROM command WHERE state<>'open' AND created_at<?", now - kEventAgeMax);
+  transaction.commit();
+}
+
+}  // namespace hawser::cloud

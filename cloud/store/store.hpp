@@ -1,0 +1,100 @@
+#pragma once
+
+#include <functional>
+#include <optional>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "cloud/store/records.hpp"
+#include "core/base/result.hpp"
+
+namespace hawser::cloud {
+
+// All lasting state of the cloud; nothing but its own sockets is known to a node otherwise.
+// One instance per thread or process, each with its own connection to what lies behind. Every call is one transaction
+// and is on stable storage when it returns, except where "quick" is said: that survives a crash of the program, but
+// perhaps not a power cut. Every call may throw StoreError.
+class Store {
+ public:
+  virtual ~Store() = default;
+
+  // Devices. add_device is refused for a serial that is there already.
+  virtual Status add_device(const DeviceRecord& device) = 0;
+  virtual bool remove_device(const std::string& serial) = 0;  // with all that is kept of it; its tokens stay to expire
+  virtual bool set_blocked(const std::string& serial, bool blocked) = 0;
+  virtual std::optional<DeviceRecord> device(const std::string& serial) = 0;
+  virtual std::vector<DeviceRecord> devices() = 0;
+  virtual std::int64_t device_count() = 0;
+  // False when another key was quicker.
+  virtual bool bind(const std::string& serial, const std::string& thumbprint, Millis now) = 0;
+  // What the device said of itself at its authentication; quick. A model that the operator gave stays.
+  virtual void note_agent(const std::string& serial, const std::string& agent, const std::string& model) = 0;
+  virtual void note_registration(const DeviceRecord& device) = 0;                             // quick
+  virtual void note_main_state(const std::string& serial, const std::string& state, const std::string& peer,
+                               const std::string& reason, Millis now) = 0;                    // quick
+  virtual void forget_connections(Millis now) = 0;  // at a start: nobody is connected yet
+
+  // Tokens, quick. At most kTokensPerOwner of a kind are kept per device and service, the oldest goes.
+  static constexpr int kTokensPerOwner = 16;
+  virtual void add_tokens(std::span<const TokenRecord> tokens) = 0;
+  virtual std::optional<TokenRecord> token(const std::string& hash) = 0;
+
+  // Services of a device, as its last list has them. Grants of services that left the list are withdrawn. Quick.
+  virtual void set_services(const std::string& serial, std::span<const ServiceRecord> services) = 0;
+  virtual std::vector<ServiceRecord> services(const std::string& serial) = 0;
+  virtual void note_service_state(const std::string& serial, const std::string& service, const std::string& state,
+                                  const std::string& reason, Millis now) = 0;                 // quick
+
+  // Events: ids seen in seven days are dropped. Returns how many were new.
+  virtual int add_events(const std::string& serial, std::span<const EventRecord> events) = 0;
+  virtual std::vector<EventRecord> events(const std::string& serial, int last) = 0;
+
+  virtual void add_unbinding_code(const std::string& serial, const std::string& code_hash, Millis expires_at) = 0;
+  // On Done the device is removed.
+  virtual UnbindOutcome try_unbind(const std::string& serial, const std::string& code_hash, Millis now) = 0;
+
+  virtual void add_command(const std::string& serial, const CommandRecord& command, Millis now) = 0;
+  virtual std::vector<CommandRecord> open_commands(const std::string& serial) = 0;
+  virtual bool answer_command(const std::string& serial, const std::string& id, bool ok, const std::string& result) = 0;
+  virtual std::optional<CommandRecord> command(const std::string& serial, const std::string& id) = 0;
+
+  // Device to cloud.
+  virtual InboundStream inbound(const StreamKey& key) = 0;
+  // Effects and numbers of a whole group, together or not at all.
+  virtual void commit_received(std::span<const ReceivedMessage> group, Millis now) = 0;
+
+  // Cloud to device. queue_outbound gives numbers; refused (queue_full) above the limits below.
+  static constexpr int kOutboundMessagesMax = 1000;
+  static constexpr std::int64_t kOutboundBytesMax = 64 << 20;
+  virtual Status queue_outbound(const std::string& serial, const std::string& service,
+                                std::span<const std::string> payloads) = 0;
+  virtual OutboundStream outbound(const std::string& serial, const std::string& service) = 0;
+  virtual std::vector<OutboundMessage> outbound_after(const std::string& serial, const std::string& service, Seq after,
+                                                      int most) = 0;
+  virtual void outbound_acked(const std::string& serial, const std::string& service, Seq acked) = 0;
+  virtual void outbound_nacked(const std::string& serial, const std::string& service, Seq seq, const std::string& code,
+                               const std::string& message) = 0;
+  // The device lost what it had: a new stream begins at 1 with what was not acknowledged.
+  virtual void renew_outbound(const std::string& serial, const std::string& service) = 0;
+  // Best-effort texts for a connected service; taken once.
+  virtual void queue_text(const std::string& serial, const std::string& service, const std::string& text) = 0;
+  virtual std::vector<std::string> take_texts(const std::string& serial, const std::string& service) = 0;
+
+  // What the services stored.
+  virtual std::vector<MetricValue> metrics(const std::string& serial, bool with_history) = 0;
+  // Oldest first, one call per chunk, so that nothing is held whole in memory.
+  virtual void logs(const std::string& serial, const std::string& source,
+                    const std::function<void(const StoredLog&)>& each) = 0;
+  virtual void add_revision(const std::string& serial, const RevisionRecord& revision) = 0;
+  virtual std::vector<RevisionRecord> revisions(const std::string& serial) = 0;
+  virtual std::optional<RevisionRecord> revision(const std::string& serial, const std::string& revision) = 0;
+  virtual std::vector<StreamFigures> figures(const std::string& serial) = 0;
+
+  // Rises when another process changed something.
+  virtual std::int64_t data_version() = 0;
+  // Removes what is over its age or number. Quick.
+  virtual void clean(Millis now) = 0;
+};
+
+}  // namespace hawser::cloud
