@@ -1,0 +1,3 @@
+#include "log_upload.hpp"
+
+HAWSER_PLUGIN(hawser::log_upload::LogUpload)
