@@ -37,7 +37,7 @@ class Agent:
                   f'[cloud.ping]\ninterval = "{ping_s}s"', f'[cloud.tls]\nca_file = "{ca_file}"',
                   f"[plugins]\nenabled = {json.dumps(enabled)}", f'[log]\nlevel = "{log_level}"']
         self.write_config("hawser.toml", "\n".join(lines) + "\n")
-        files = {"hawser.monitoring": '[config]\ninterval_s = 1\n', **(plugin_files or {})}
+        files = {"hawser.monitoring": '[config]\ninterval = "1s"\n', **(plugin_files or {})}
         for plugin, text in files.items():
             self.write_config(f"plugins.d/{plugin}.toml", text)
 

@@ -5,7 +5,7 @@ import json
 from program import SLOWNESS
 
 
-def moored(world, config="[config]\ninterval_s = 3600\n"):
+def moored(world, config='[config]\ninterval = "1h"\n'):
     cloud = world.scripted_cloud()
     agent = world.agent(cloud.auth_port, world.authority.file, plugin_files={"hawser.monitoring": config}).start()
     agent.wait_ready()
@@ -26,7 +26,7 @@ def test_the_cloud_changes_the_interval(world):
 
 def test_a_nonsense_interval_changes_nothing(world):
     """[mon-2] An interval outside 1 s to 1 h, or no number, changes nothing and ends nothing."""
-    cloud, agent = moored(world, "[config]\ninterval_s = 1\n")
+    cloud, agent = moored(world, '[config]\ninterval = "1s"\n')
     for value in (0, -1, 3601, 1e9, "5", None, [], 1.5):
         cloud.send_text("monitoring", {"type": "set_interval", "interval_s": value})
     cloud.send_text("monitoring", {"type": "make_coffee"})
@@ -41,7 +41,7 @@ def test_samples_carry_their_own_time(world):
     import time
 
     from test_recovery import sample_time
-    cloud, _ = moored(world, "[config]\ninterval_s = 1\n")
+    cloud, _ = moored(world, '[config]\ninterval = "1s"\n')
     cloud.record.wait("data:monitoring", 4, limit=10)
     times = [sample_time(message) for message in cloud.messages["monitoring"]]
     assert times == sorted(set(times))

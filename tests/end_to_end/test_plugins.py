@@ -102,7 +102,7 @@ def test_a_refused_plugin_configuration_is_said(world):
     """[iso-1] A plugin that refuses its configuration is shown with its own sentence; the rest runs."""
     cloud = world.scripted_cloud()
     agent = world.agent(cloud.auth_port, world.authority.file,
-                        plugin_files={"hawser.monitoring": '[config]\ninterval_s = "often"\n'}).start()
+                        plugin_files={"hawser.monitoring": '[config]\ninterval = "often"\n'}).start()
     agent.wait_ready(("config_push", "log_upload"))
     basics.wait_for(lambda: "refused" in listed(agent, "hawser.monitoring"), 10, "hawser.monitoring refused")
-    assert "interval_s" in listed(agent, "hawser.monitoring")
+    assert "interval" in listed(agent, "hawser.monitoring")
