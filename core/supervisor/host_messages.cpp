@@ -15,21 +15,22 @@ constexpr std::size_t kDetailBytesMax = 512;
 // Kinds of sdk/protocol.md §4 that are a plugin's to report; the others are the core's own word.
 constexpr std::array<std::string_view, 4> kPluginEventKinds = {"config", "threshold", "dropped", "service_state"};
 
-json::Object typed(const char* type, std::int64_t id) {
+json::Object typed(const char* type, const std::string& id) {
   auto message = json::make_object();
   message->set("type", type);
-  message->set("id", static_cast<Poco::Int64>(id));
+  message->set("id", id);
   return message;
 }
 
-json::Object action_done(std::int64_t id, const ActionResult& result) {
+json::Object action_done(const std::string& id, const ActionResult& result) {
   auto message = typed("action_done", id);
   if (result.exit_code) {
     message->set("exit_code", *result.exit_code);
+  } else if (result.signal != 0) {
+    message->set("exit_code", -result.signal);  // as plugin.h has it
   } else {
     message->set("exit_code", Poco::Dynamic::Var());
   }
-  if (result.signal != 0) message->set("signal", result.signal);
   message->set("output_b64", base64(result.output));
   message->set("reason", result.reason);
   return message;
@@ -83,7 +84,7 @@ void Supervisor::on_want_grants(SupervisedPlugin& plugin, const json::Object& me
 }
 
 void Supervisor::on_action_run(SupervisedPlugin& plugin, const json::Object& message) {
-  const std::int64_t id = json::integer_or(message, "id", -1);
+  const std::string id = json::text_or(message, "id");
   const std::string name = json::text_or(message, "name");
   const auto& actions = plugin.settings().actions;
   const auto action = actions.find(name);
@@ -102,7 +103,7 @@ void Supervisor::on_action_run(SupervisedPlugin& plugin, const json::Object& mes
 }
 
 void Supervisor::on_cloud_reach(SupervisedPlugin& plugin, const json::Object& message) {
-  const std::int64_t id = json::integer_or(message, "id", -1);
+  const std::string id = json::text_or(message, "id");
   const auto answer = [&plugin, id](bool reached, const std::string& how) {
     auto reply = typed("cloud_reached", id);
     reply->set("ok", reached);

@@ -261,8 +261,8 @@ TEST_CASE("an action of the operator's runs, and its result comes back once") {
   rig.settings.plugins["acme.shop"].actions["greet"] = {{"/bin/sh", "-c", "echo hello; exit 4"}, 5s};
   rig.make().start();
   const std::string done = rig.echo("action_done");
-  CHECK(contains(done, R"("id":1,"exit_code":4,"output_b64":"aGVsbG8K","reason":"")") ==
-        R"("id":1,"exit_code":4,"output_b64":"aGVsbG8K","reason":"")");
+  CHECK(contains(done, R"("id":"1","exit_code":4,"output_b64":"aGVsbG8K","reason":"")") ==
+        R"("id":"1","exit_code":4,"output_b64":"aGVsbG8K","reason":"")");
   CHECK_FALSE(rig.until([&] { return rig.cloud.take("action_done").has_value(); }, 100ms));
 }
 
@@ -278,7 +278,7 @@ TEST_CASE("an action that the operator did not define is refused, and so is a fi
     rig.settings.plugins["acme.shop"].actions["greet"] = {{"/bin/sleep", "60"}, 60s};
     rig.make().start();
     const std::string refused = rig.echo("action_done");
-    CHECK(contains(refused, R"("id":5,"exit_code":null)") == R"("id":5,"exit_code":null)");
+    CHECK(contains(refused, R"("id":"5","exit_code":null)") == R"("id":"5","exit_code":null)");
     CHECK(contains(refused, "4 actions of this plugin run already") == "4 actions of this plugin run already");
   }
 }
@@ -292,15 +292,15 @@ TEST_CASE("a plugin learns once whether the cloud is reached") {
     REQUIRE(rig.until([&] { return !rig.cloud.reaches.empty(); }));
     supervisor.reached(rig.cloud.reaches[0], "keepalive_ack");
     supervisor.reached(rig.cloud.reaches[0], "keepalive_ack");
-    CHECK(contains(rig.echo("cloud_reached"), R"("id":5,"ok":true,"how":"keepalive_ack")") ==
-          R"("id":5,"ok":true,"how":"keepalive_ack")");
+    CHECK(contains(rig.echo("cloud_reached"), R"("id":"5","ok":true,"how":"keepalive_ack")") ==
+          R"("id":"5","ok":true,"how":"keepalive_ack")");
     CHECK_FALSE(rig.until([&] { return rig.cloud.take("cloud_reached").has_value(); }, 100ms));
   }
   SECTION("or by its time limit") {
     rig.add("shop", R"({"echo":true,"reach_ms":50})");
     rig.make().start();
-    CHECK(contains(rig.echo("cloud_reached"), R"("id":5,"ok":false,"how":"timeout")") ==
-          R"("id":5,"ok":false,"how":"timeout")");
+    CHECK(contains(rig.echo("cloud_reached"), R"("id":"5","ok":false,"how":"timeout")") ==
+          R"("id":"5","ok":false,"how":"timeout")");
   }
 }
 

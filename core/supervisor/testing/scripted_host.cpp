@@ -142,14 +142,14 @@ void ask(const json::Object& config) {
     const auto count = json::integer_or(config, "times", 1);
     for (std::int64_t id = 1; id <= count; ++id) {
       auto message = typed("action_run");
-      message->set("id", static_cast<Poco::Int64>(id));
+      message->set("id", std::to_string(id));
       message->set("name", json::text_or(config, "action"));
       send(message);
     }
   }
   if (config->has("reach_ms")) {
     auto message = typed("cloud_reach");
-    message->set("id", 5);
+    message->set("id", "5");
     message->set("timeout_ms", static_cast<Poco::Int64>(json::integer_or(config, "reach_ms", 0)));
     send(message);
   }
