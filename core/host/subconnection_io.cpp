@@ -137,8 +137,8 @@ void SubconnectionLoop::on_dropped(const std::string& reason, std::uint64_t coun
 
 void SubconnectionLoop::on_log(const std::string& message) { shared_.link.log("warn", service_ + ": " + message); }
 
-Status SubconnectionLoop::status() const {
-  Status status;
+SubconnectionStatus SubconnectionLoop::status() const {
+  SubconnectionStatus status;
   status.state = state_;
   status.since = since_;
   status.url = url_;

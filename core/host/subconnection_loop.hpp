@@ -36,7 +36,7 @@ class SubconnectionLoop : private SessionEvents, private Wire {
   void socket_ended();
   void check(const std::optional<Fault>& fault);
   void report_status();
-  Status status() const;
+  SubconnectionStatus status() const;
 
   // Hands what the socket brings to the session, as long as the session hears it.
   class Ears : public transport::WebSocket::Listener {

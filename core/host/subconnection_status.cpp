@@ -6,7 +6,7 @@
 
 namespace hawser::host {
 
-json::Object Status::to_message(const std::string& service) const {
+json::Object SubconnectionStatus::to_message(const std::string& service) const {
   auto message = json::make_object();
   message->set("type", "subconnection");
   message->set("service", service);
@@ -29,7 +29,7 @@ json::Object Status::to_message(const std::string& service) const {
   return message;
 }
 
-bool StatusReporter::update(const Status& status, TimePoint now) {
+bool StatusReporter::update(const SubconnectionStatus& status, TimePoint now) {
   if (sent_ && *sent_ == status) {
     due_ = TimePoint::max();
     return false;

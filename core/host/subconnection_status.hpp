@@ -15,7 +15,7 @@ namespace hawser::host {
 inline constexpr std::chrono::seconds kStatusInterval{1};  // between two reports while the state stays
 
 // What the core shows of a subconnection: the `subconnection` message of core/control/channel.hpp.
-struct Status {
+struct SubconnectionStatus {
   State state = State::WaitingForGrant;
   std::string since;  // RFC 3339
   std::string url, failure_reason, detail;
@@ -23,7 +23,7 @@ struct Status {
   std::map<std::string, std::uint64_t> dropped;
   std::uint64_t buffer_full_count = 0, acked_seq = 0;
   std::optional<std::int64_t> rtt_ms;
-  bool operator==(const Status&) const = default;
+  bool operator==(const SubconnectionStatus&) const = default;
 
   json::Object to_message(const std::string& service) const;
 };
@@ -33,7 +33,7 @@ struct Status {
 class StatusReporter {
  public:
   // True when `status` is to be sent now.
-  bool update(const Status& status, TimePoint now);
+  bool update(const SubconnectionStatus& status, TimePoint now);
   // Whether the state or failure differs from what was sent, so that a status is due at once.
   bool wants(State state, const std::string& failure_reason) const {
     return !sent_ || sent_->state != state || sent_->failure_reason != failure_reason;
@@ -42,7 +42,7 @@ class StatusReporter {
   TimePoint next_due() const { return due_; }
 
  private:
-  std::optional<Status> sent_;
+  std::optional<SubconnectionStatus> sent_;
   TimePoint sent_at_{};
   TimePoint due_ = TimePoint::max();
 };
