@@ -63,7 +63,7 @@ std::string check_domain(const std::string& text) {
   if (text.find("://") != text.npos)
     return "a domain name alone, without \"" + text.substr(0, text.find("://")) + "://\"";
   if (text.find('/') != text.npos) return "a domain name alone, without a path";
-  if (text.find(':') != text.npos) return "a domain name alone; a port belongs into ports";
+  if (text.find(':') != text.npos) return "a domain name alone; a port goes into ports";
   if (text.find("..") != text.npos || text[0] == '.') return "a domain name without an empty part between dots";
   if (!all_parts(name, is_label))
     return "a domain name: parts of 1 to 63 letters, digits, - and _ between dots (A-labels, xn--..., for others)";

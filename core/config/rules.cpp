@@ -75,7 +75,8 @@ std::string show(const Node& value) {
     case Kind::Float: {
       char digits[32];
       const auto end = std::to_chars(digits, digits + sizeof digits, value.number).ptr;
-      return "the fraction " + std::string(digits, end);
+      const std::string text(digits, end);
+      return text.find_first_not_of("-0123456789") == text.npos ? text + ".0" : text;
     }
     case Kind::Boolean:
       return value.truth ? "true" : "false";

@@ -1,5 +1,7 @@
 #include "core/config/schema.hpp"
 
+#include <algorithm>
+#include <functional>
 #include <map>
 
 #include "core/base/encoding.hpp"
@@ -125,12 +127,25 @@ void check_names(const Draft& draft, Faults& faults) {
         faults.add(where, "cloud.server",
                    server.domain + " with port " + std::to_string(port) + " stands already at line " +
                        std::to_string(earlier->second.line) + "; remove one");
-      if (fresh && ports.size() == kPortsMax + 1)
+      if (fresh && ports.size() == kPortsMax + 1 && server.ports.size() <= kPortsMax)
         faults.add(where, "cloud.server", server.domain + " has more than 3 ports, at most 3 are allowed; remove one");
     };
     for (std::size_t i = 0; i < server.ports.size(); ++i) add(server.ports[i], port_places[i]);
     if (server.ports.empty()) add(draft.settings.authentication_port, place);
   }
+}
+
+std::uint16_t first_port(const Server& server, const Settings& settings) {
+  return server.ports.empty() ? settings.authentication_port : server.ports[0];
+}
+
+// Domain names alphabetically, ports descending (the guide; conn-9).
+void put_in_stored_order(Settings& settings) {
+  for (Server& server : settings.servers) std::sort(server.ports.begin(), server.ports.end(), std::greater<>());
+  std::stable_sort(settings.servers.begin(), settings.servers.end(), [&](const Server& a, const Server& b) {
+    const auto a_name = canonical_domain(a.domain), b_name = canonical_domain(b.domain);
+    return a_name != b_name ? a_name < b_name : first_port(a, settings) > first_port(b, settings);
+  });
 }
 
 }  // namespace
@@ -150,8 +165,11 @@ Fields schema(Draft& draft) {
 void check_servers(Draft& draft, const Node& root, Faults& faults) {
   check_roles(draft, faults);
   check_names(draft, faults);
+  const Node* cloud = root.find("cloud");
+  const Node* list = cloud ? cloud->find("server") : nullptr;
   if (draft.servers.empty()) {
-    const Node* cloud = root.find("cloud");
+    if (list && (list->kind != Kind::Array || !list->items.empty()))
+      return;  // there, though as nothing that can be used
     faults.add(
         cloud ? cloud->place : root.place, "cloud.server",
         "is missing; add a [[cloud.server]] with domain = \"...\" (finding the cloud by DHCP is not supported in "
@@ -159,12 +177,12 @@ void check_servers(Draft& draft, const Node& root, Faults& faults) {
     return;
   }
   for (const auto& made : draft.servers) draft.settings.servers.push_back(made.server);
-  const auto& first = draft.servers.front();
-  if (!first.server.domain.empty() && (draft.servers.size() > 1 || first.server.ports.size() > 1)) {
-    const auto port = first.server.ports.empty() ? draft.settings.authentication_port : first.server.ports[0];
-    faults.warn(first.place, "cloud.server",
-                "this version uses one server and port only, " + first.server.domain + ":" + std::to_string(port));
-  }
+  put_in_stored_order(draft.settings);
+  const Server& first = draft.settings.servers.front();
+  if (!first.domain.empty() && (draft.servers.size() > 1 || first.ports.size() > 1))
+    faults.warn(draft.servers.front().place, "cloud.server",
+                "this version uses one server and port only, the first in stored order: " + first.domain + ":" +
+                    std::to_string(first_port(first, draft.settings)));
   if (draft.dhcp.file)
     faults.warn(draft.dhcp, "cloud.dhcp.enabled",
                 "finding the cloud by DHCP is not supported in this version yet; the configured server is used");

@@ -18,7 +18,7 @@ using namespace std::chrono_literals;
 struct Server {
   std::string domain;  // as written; compared case-insensitively
   bool primary = true;
-  std::vector<std::uint16_t> ports;  // at most three; empty: the authentication port
+  std::vector<std::uint16_t> ports;  // at most three, descending; empty: the authentication port
 };
 
 struct Action {
@@ -39,7 +39,7 @@ struct Settings {
   std::string serial, model, site, hostname;
   // [cloud]
   std::uint16_t authentication_port = 19443;
-  std::vector<Server> servers;                     // part 1: exactly one is used, the first
+  std::vector<Server> servers;                     // in stored order, names then ports; the first is used
   std::chrono::seconds keepalive_interval = 180s;  // 10 s to 600 s
   int keepalive_count = 3;                         // 1 to 60
   std::chrono::seconds ping_interval = 60s;        // 5 s to 600 s
