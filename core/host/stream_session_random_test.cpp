@@ -4,8 +4,8 @@
 #include "core/host/test_session.hpp"
 #include "tests/catch.hpp"
 
-// Any schedule of sending, acknowledging, refusing, losing and dialling again: what the cloud stored is exactly what the
-// plugin sent, once and in order; and the same the other way.
+// Any schedule of sending, acknowledging, refusing, losing and dialling again: what the cloud stored is exactly what
+// the plugin sent, once and in order; and the same the other way.
 using namespace hawser;
 using namespace hawser::host;
 using namespace hawser::host::testing;
@@ -20,7 +20,7 @@ struct Random {
 
 // A cloud as sdk/protocol.md §5 has it, in memory.
 struct Cloud {
-  std::vector<std::string> stored;  // by number, "" for a refused one
+  std::vector<std::string> stored;   // by number, "" for a refused one
   std::vector<std::string> to_send;  // its own durable messages, number - 1
   std::uint64_t sent = 0;
   std::uint64_t device_acked = 0;
@@ -34,8 +34,8 @@ struct Cloud {
       REQUIRE(number == stored.size() + 1);
       if (random.chance(5)) {
         stored.emplace_back("");
-        REQUIRE_FALSE(stage.text(R"({"type":"nack","code":"bad_payload","message":"no","seq":)" +
-                                 std::to_string(number) + "}"));
+        REQUIRE_FALSE(
+            stage.text(R"({"type":"nack","code":"bad_payload","message":"no","seq":)" + std::to_string(number) + "}"));
       } else {
         stored.push_back(message.substr(9));
       }
@@ -111,7 +111,8 @@ struct Play {
         if (up) cloud.read(stage, random);
         return;
       case 5:
-        if (up && cloud.looked > 0 && random.chance(70)) REQUIRE_FALSE(stage.ack(random.below(cloud.stored.size() + 1)));
+        if (up && cloud.looked > 0 && random.chance(70))
+          REQUIRE_FALSE(stage.ack(random.below(cloud.stored.size() + 1)));
         return;
       case 6:
         if (up) cloud.send(stage);

@@ -72,8 +72,8 @@ TEST_CASE("a refused message is answered with nack and stored, so that it never 
   REQUIRE_FALSE(stage.in(1));
   REQUIRE_FALSE(stage.verdict(1, Verdict::Refused, "no such path"));
   stage.tick(200ms);
-  CHECK(acks(stage) == Texts{R"({"type":"nack","seq":1,"code":"bad_payload","message":"no such path"})",
-                             R"({"type":"ack","seq":1})"});
+  CHECK(acks(stage) ==
+        Texts{R"({"type":"nack","seq":1,"code":"bad_payload","message":"no such path"})", R"({"type":"ack","seq":1})"});
 }
 
 TEST_CASE("a message that is neither taken nor refused ends the connection, and comes again after it") {

@@ -300,10 +300,10 @@ TEST_CASE("each fault of the cloud ends the connection with its own close code")
 }
 
 TEST_CASE("a wrong welcome, and data or control before it, end the connection with 1008") {
-  for (const char* text : {R"({"type":"welcome"})", R"({"type":"welcome","acked":0,"nacked":[],"stream":"s"})",
-                           R"({"type":"welcome","acked":0,"nacked":["1"],"stream":"s","next_seq":1})",
-                           R"({"type":"welcome","acked":-1,"nacked":[],"stream":"s","next_seq":1})",
-                           R"({"type":"ack","seq":0})"}) {
+  for (const char* text :
+       {R"({"type":"welcome"})", R"({"type":"welcome","acked":0,"nacked":[],"stream":"s"})",
+        R"({"type":"welcome","acked":0,"nacked":["1"],"stream":"s","next_seq":1})",
+        R"({"type":"welcome","acked":-1,"nacked":[],"stream":"s","next_seq":1})", R"({"type":"ack","seq":0})"}) {
     INFO(text);
     Stage stage;
     stage.connect();
