@@ -3,6 +3,8 @@
 #include <string>
 #include <vector>
 
+#include "core/transport/limits.hpp"
+
 // What a server may send and what it may not, as RFC 6455 has it, and what the client must make of it: a table that is
 // run on the codec and over sockets.
 namespace hawser::transport::test {
@@ -17,7 +19,7 @@ struct ConformanceCase {
 };
 
 inline constexpr std::size_t kLimit = 1024 * 1024;  // of a message, in every case
-inline constexpr unsigned kFragments = 1000;        // of a message, in every case
+inline constexpr unsigned kFragments = kFragmentsMax;
 
 const std::vector<ConformanceCase>& conformance_cases();
 

@@ -4,38 +4,14 @@
 #include <random>
 #include <vector>
 
+#include "core/transport/test_frames.hpp"
 #include "tests/catch.hpp"
 
 using namespace hawser::transport;
+using hawser::transport::test::Frame;
+using hawser::transport::test::frames_of;
 
 namespace {
-
-struct Frame {
-  int first;
-  std::string payload;
-  bool operator==(const Frame&) const = default;
-};
-
-// Reads masked frames back; `left` is what is not a whole frame.
-std::vector<Frame> frames_of(const std::string& bytes, std::string* left = nullptr) {
-  std::vector<Frame> frames;
-  std::size_t at = 0;
-  const auto byte = [&](std::size_t i) { return static_cast<unsigned char>(bytes[i]); };
-  while (at + 6 <= bytes.size()) {
-    std::size_t length = byte(at + 1) & 0x7F, header = 2;
-    const std::size_t wide = length == 126 ? 2 : length == 127 ? 8 : 0;
-    if (wide > 0) length = 0;
-    for (std::size_t i = 0; i < wide; ++i) length = length * 256 + byte(at + header++);
-    if (at + header + 4 + length > bytes.size()) break;
-    Frame frame{byte(at), ""};
-    for (std::size_t i = 0; i < length; ++i)
-      frame.payload += static_cast<char>(bytes[at + header + 4 + i] ^ bytes[at + header + i % 4]);
-    frames.push_back(std::move(frame));
-    at += header + 4 + length;
-  }
-  if (left) *left = bytes.substr(at);
-  return frames;
-}
 
 std::string drain(OutputQueue& queue) {
   std::string all;
