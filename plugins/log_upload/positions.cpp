@@ -16,7 +16,8 @@ Positions::Loaded Positions::load() const {
     return loaded;
   }
   try {
-    for (const Json& json : Json::parse(*text).at("files")) {
+    const Json state = Json::parse(*text);
+    for (const Json& json : state.at("files")) {
       auto file = std::make_shared<File>();
       file->source = json.at("source");
       file->path = json.at("path");
