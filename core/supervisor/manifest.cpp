@@ -13,15 +13,10 @@ constexpr std::size_t kServicesMax = 16;
 constexpr std::size_t kProtocolsMax = 8;
 constexpr std::size_t kPermissionsMax = 64;
 constexpr std::size_t kLimitsMax = 32;
-constexpr std::size_t kPluginIdBytesMax = 64;
+constexpr std::size_t kPluginIdBytesMax = 128;
 constexpr std::size_t kNameBytesMax = 64;
-constexpr std::size_t kProtocolBytesMax = 64;
+constexpr std::size_t kProtocolBytesMax = 128;
 constexpr std::size_t kPermissionBytesMax = 512;
-
-// What a plugin may ask for (design: permissions become mechanisms). The part behind the colon is checked where it is
-// put in force.
-constexpr std::string_view kPermissions[] = {
-    "file.read:", "file.write:", "action:", "listen:", "state:", "threads:", "exec"};
 
 Error wrong(const std::string& member, const std::string& what) {
   return {"bad_request", "manifest.json: " + member + " " + what};
@@ -36,11 +31,39 @@ bool is_protocol_name(std::string_view text) {
   });
 }
 
-bool is_permission(const std::string& text) {
-  if (text.size() > kPermissionBytesMax || printable(text, kPermissionBytesMax) != text) return false;
-  return std::any_of(std::begin(kPermissions), std::end(kPermissions), [&text](std::string_view known) {
-    return known.back() == ':' ? text.size() > known.size() && text.compare(0, known.size(), known) == 0
-                               : text == known;
+bool is_number(std::string_view text, std::size_t digits_max) {
+  return !text.empty() && text.size() <= digits_max &&
+         std::all_of(text.begin(), text.end(), [](char c) { return c >= '0' && c <= '9'; });
+}
+
+bool is_path(std::string_view text) {
+  return !text.empty() && text[0] == '/' && printable(text, kPermissionBytesMax) == text;
+}
+
+bool is_action(std::string_view text) {
+  return text == "*" || (!text.empty() && text.size() <= kNameBytesMax &&
+                         std::all_of(text.begin(), text.end(), [](char c) { return is_small(c) || c == '-'; }));
+}
+
+// What a plugin may ask for, and the form of what stands behind the colon.
+struct Permission {
+  std::string_view name;
+  bool (*is_value)(std::string_view);
+};
+constexpr Permission kPermissions[] = {
+    {"file.read:", is_path},
+    {"file.write:", is_path},
+    {"action:", is_action},
+    {"listen:", [](std::string_view text) { return is_number(text, 5); }},
+    {"state:", [](std::string_view text) { return is_number(text, 15); }},
+    {"threads:", [](std::string_view text) { return is_number(text, 3); }},
+    {"exec", [](std::string_view text) { return text.empty(); }},
+};
+
+bool is_permission(std::string_view text) {
+  if (text.size() > kPermissionBytesMax) return false;
+  return std::any_of(std::begin(kPermissions), std::end(kPermissions), [text](const Permission& known) {
+    return text.substr(0, known.name.size()) == known.name && known.is_value(text.substr(known.name.size()));
   });
 }
 
@@ -52,10 +75,9 @@ Status read_abi(const json::Object& object, Manifest& manifest) {
   if (*major != kAbiMajor)
     return Error{"abi_refused", "manifest.json: abi.major is " + std::to_string(*major) + ", this agent knows only " +
                                     std::to_string(kAbiMajor) + "; install a build of the plugin for that"};
-  manifest.abi_minor = json::integer_or(*abi, "minor", -1);
-  if (abi.value()->has("minor") && (manifest.abi_minor < 0 || manifest.abi_minor > 65535))
-    return wrong("abi.minor", "must be a whole number from 0 to 65535");
-  manifest.abi_minor = std::max<std::int64_t>(manifest.abi_minor, 0);
+  const auto minor = json::integer_member(*abi, "minor", 0, 65535);
+  if (!minor) return wrong("abi.minor", "must be a whole number from 0 to 65535");
+  manifest.abi_minor = *minor;
   return ok();
 }
 
@@ -95,8 +117,8 @@ Status read_permissions(const json::Object& object, Manifest& manifest) {
   for (const auto& permission : *permissions) {
     if (!is_permission(permission))
       return wrong("permissions", "has \"" + printable(permission, 64) +
-                                      "\"; known are file.read:, file.write:, action:, listen:, state:, threads:, each "
-                                      "with its value, and exec");
+                                      "\"; known are file.read:/PATH, file.write:/PATH, action:NAME, listen:PORT, "
+                                      "state:BYTES, threads:N and exec");
   }
   manifest.permissions = *permissions;
   return ok();
@@ -125,8 +147,8 @@ bool is_plugin_id(std::string_view text) {
   if (text.size() > kPluginIdBytesMax || text.find('.') == std::string_view::npos) return false;
   char before = '.';
   for (const char c : text) {
-    if (!is_small(c) && c != '-' && c != '.') return false;
-    if (before == '.' && (c == '.' || c == '-')) return false;
+    if (!is_small(c) && c != '.') return false;
+    if (before == '.' && c == '.') return false;
     before = c;
   }
   return before != '.';
@@ -138,7 +160,7 @@ Result<Manifest> read_manifest(std::string_view text) {
   Manifest manifest;
   const auto id = json::text_member(*object, "id");
   if (!id || !is_plugin_id(*id))
-    return wrong("id", "must be two or more words of a-z, 0-9, _ and - joined by dots, as in \"acme.shell\"");
+    return wrong("id", "must be two or more words of a-z, 0-9 and _ joined by dots, as in \"acme.shell\"");
   manifest.id = *id;
   const auto version_text = json::text_member(*object, "version");
   if (!version_text) return wrong("version", "must be a text as in \"1.2.3\"");

@@ -27,7 +27,7 @@ struct Service {
 //    "permissions":["file.read:/etc/**"], "limits":{"memory_bytes":67108864}}
 // `permissions` and `limits` may be absent; other members are ignored, as a later manifest may have more.
 struct Manifest {
-  std::string id;  // two or more words of [a-z0-9_-], joined by dots, at most 64 bytes
+  std::string id;  // two or more words of [a-z0-9_], joined by dots, at most 128 bytes
   Version version;
   std::int64_t abi_minor = 0;
   std::vector<Service> services;               // 1 to 16, each name once

@@ -32,8 +32,8 @@ TEST_CASE("a good manifest is read whole") {
   CHECK(manifest->limits.at("memory_bytes") == 67108864);
 }
 
-TEST_CASE("permissions, limits and the minor may be left out") {
-  CHECK(read_manifest(R"({"id":"a.b","version":"0.0.1","abi":{"major":1},)"
+TEST_CASE("permissions and limits may be left out") {
+  CHECK(read_manifest(R"({"id":"a.b","version":"0.0.1","abi":{"major":1,"minor":0},)"
                       R"("services":[{"service":"s","protocols":["a.s.v1"]}]})"));
 }
 
@@ -52,7 +52,7 @@ TEST_CASE("[sdk-8] a bad manifest is refused with a sentence that names the memb
       {with("acme.shell\",\"v", "../shell\",\"v"), "manifest.json: id must be"},
       {with("acme.shell\",\"v", "Acme.shell\",\"v"), "manifest.json: id must be"},
       {with("acme.shell\",\"v", "acme..shell\",\"v"), "manifest.json: id must be"},
-      {with("acme.shell\",\"v", "a." + std::string(63, 'b') + "\",\"v"), "manifest.json: id must be"},
+      {with("acme.shell\",\"v", "a." + std::string(127, 'b') + "\",\"v"), "manifest.json: id must be"},
       {with(R"("1.2.0")", "12"), "manifest.json: version must be"},
       {with("1.2.0", "1.2"), "manifest.json: version is no version"},
       {with("1.2.0", "1.02.0"), "manifest.json: version is no version"},
@@ -71,6 +71,10 @@ TEST_CASE("[sdk-8] a bad manifest is refused with a sentence that names the memb
       {with("acme.shell.v2", "acme shell"), "manifest.json: services[0].protocols must be"},
       {with("[\"file.read:/etc/**\",\"exec\"]", "\"exec\""), "manifest.json: permissions must be"},
       {with("\"exec\"", "\"root\""), "manifest.json: permissions has \"root\""},
+      {with(R"(,"minor":3)", ""), "manifest.json: abi.minor must be"},
+      {with("\"exec\"", "\"listen:http\""), "manifest.json: permissions has \"listen:http\""},
+      {with("\"exec\"", "\"exec:sh\""), "manifest.json: permissions has \"exec:sh\""},
+      {with("file.read:/etc/**", "file.read:etc"), "manifest.json: permissions has \"file.read:etc\""},
       {with("file.read:/etc/**", "file.read:"), "manifest.json: permissions has \"file.read:\""},
       {with("67108864", "-1"), "manifest.json: limits.memory_bytes must be"},
       {with("67108864", "\"64M\""), "manifest.json: limits.memory_bytes must be"},
