@@ -48,7 +48,7 @@ class Lookup {
     if (channel_) ares_destroy(channel_);  // calls back for what is unfinished: the queries are destroyed after it
   }
 
-  int start(const std::string& host) {
+  int start(const std::string& host, const std::string& servers) {
     [[maybe_unused]] static const int library = ares_library_init(ARES_LIB_INIT_ALL);
     ares_options options{};
     options.timeout = kServerTimeoutMs;
@@ -59,6 +59,10 @@ class Lookup {
     options.sock_state_cb_data = this;
     const int mask = ARES_OPT_TIMEOUTMS | ARES_OPT_TRIES | ARES_OPT_LOOKUPS | ARES_OPT_SOCK_STATE_CB;
     if (const int status = ares_init_options(&channel_, &options, mask); status != ARES_SUCCESS) return status;
+    if (!servers.empty()) {
+      if (const int status = ares_set_servers_ports_csv(channel_, servers.c_str()); status != ARES_SUCCESS)
+        return status;
+    }
     ask(host, AF_INET6, v6);
     ask(host, AF_INET, v4);
     return ARES_SUCCESS;
@@ -133,10 +137,11 @@ bool is_ip_literal(const std::string& host) {
   return ::inet_pton(AF_INET, host.c_str(), &bytes) == 1 || ::inet_pton(AF_INET6, host.c_str(), &bytes) == 1;
 }
 
-Result<std::vector<IPAddress>> resolve(const std::string& host, Waker& waker, const StepLimit& limit) {
+Result<std::vector<IPAddress>> resolve(const std::string& host, Waker& waker, const StepLimit& limit,
+                                       const std::string& servers) {
   if (is_ip_literal(host)) return std::vector{IPAddress(host)};
   Lookup lookup;
-  if (const int status = lookup.start(host); status != ARES_SUCCESS)
+  if (const int status = lookup.start(host, servers); status != ARES_SUCCESS)
     return Error{"dns_failed", host + ": the resolver cannot start: " + ares_strerror(status)};
   std::optional<TimePoint> grace;  // once one family has answered
   while (!lookup.v6.done || !lookup.v4.done) {

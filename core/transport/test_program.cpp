@@ -38,13 +38,16 @@ process.stdin.resume().on('end', () => process.exit(0));
 const char* const kPythonEcho = R"(
 import asyncio, ssl, sys, websockets
 async def echo(socket, path=None):
-    async for message in socket:
-        if message == "close":
-            return await socket.close(4010, "unbound")
-        if message == "ping":
-            await (await socket.ping(b"marco"))
-            message = "ponged marco"
-        await socket.send(message)
+    try:
+        async for message in socket:
+            if message == "close":
+                return await socket.close(4010, "unbound")
+            if message == "ping":
+                await (await socket.ping(b"marco"))
+                message = "ponged marco"
+            await socket.send(message)
+    except websockets.ConnectionClosed:
+        pass
 async def main():
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.load_cert_chain(sys.argv[1], sys.argv[2])

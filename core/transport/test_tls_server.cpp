@@ -25,13 +25,14 @@ void set_time_limits(int fd) {
 
 }  // namespace
 
-Listener Listener::open(int backlog) {
+Listener Listener::open(int backlog, const char* text, std::uint16_t port) {
   std::signal(SIGPIPE, SIG_IGN);
   Listener made;
   made.socket.reset(::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0));
   sockaddr_in address{};
   address.sin_family = AF_INET;
-  address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+  ::inet_pton(AF_INET, text, &address.sin_addr);
+  address.sin_port = htons(port);
   socklen_t size = sizeof address;
   auto* generic = reinterpret_cast<sockaddr*>(&address);
   if (::bind(made.socket.get(), generic, size) != 0 || ::listen(made.socket.get(), backlog) != 0 ||
@@ -39,6 +40,18 @@ Listener Listener::open(int backlog) {
     throw std::runtime_error("the test server cannot listen");
   made.port = ntohs(address.sin_port);
   return made;
+}
+
+std::vector<Descriptor> Listener::fill() const {
+  sockaddr_in address{};
+  socklen_t size = sizeof address;
+  ::getsockname(socket.get(), reinterpret_cast<sockaddr*>(&address), &size);
+  std::vector<Descriptor> fillers;
+  for (int i = 0; i < 8; ++i) {
+    fillers.emplace_back(::socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0));
+    (void)::connect(fillers.back().get(), reinterpret_cast<sockaddr*>(&address), size);
+  }
+  return fillers;
 }
 
 Descriptor Listener::accept() const {

@@ -15,12 +15,15 @@
 
 namespace hawser::transport::test {
 
-// A plain TCP listener on a free port of 127.0.0.1.
+// A plain TCP listener on 127.0.0.1, or on another address of that net; port 0: a free one.
 struct Listener {
   Descriptor socket;
   std::uint16_t port = 0;
 
-  static Listener open(int backlog = 16);
+  static Listener open(int backlog = 16, const char* address = "127.0.0.1", std::uint16_t port = 0);
+  // Connections that nobody accepts, until the queue is full: the next one waits for its SYN to be answered. Open with
+  // backlog 0.
+  std::vector<Descriptor> fill() const;
   Descriptor accept() const;  // waits up to 10 s; empty when nobody came
 };
 
