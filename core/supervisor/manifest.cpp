@@ -19,7 +19,7 @@ constexpr std::size_t kProtocolBytesMax = 128;
 constexpr std::size_t kPermissionBytesMax = 512;
 
 Error wrong(const std::string& member, const std::string& what) {
-  return {"bad_request", "manifest.json: " + member + " " + what};
+  return {"manifest_refused", "manifest.json: " + member + " " + what};
 }
 
 bool is_small(char c) { return (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c == '_'; }
@@ -156,7 +156,7 @@ bool is_plugin_id(std::string_view text) {
 
 Result<Manifest> read_manifest(std::string_view text) {
   const auto object = json::parse_object(text);
-  if (!object) return Error{"bad_request", "manifest.json: " + object.error().message};
+  if (!object) return Error{"manifest_refused", "manifest.json: " + object.error().message};
   Manifest manifest;
   const auto id = json::text_member(*object, "id");
   if (!id || !is_plugin_id(*id))

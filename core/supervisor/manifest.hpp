@@ -36,7 +36,7 @@ struct Manifest {
 };
 
 // Reads the text of a manifest.json. The Error names the member that is wrong; code "abi_refused" for another ABI
-// major, else "bad_request". Never throws.
+// major, else "manifest_refused". Never throws.
 Result<Manifest> read_manifest(std::string_view text);
 
 bool is_plugin_id(std::string_view text);

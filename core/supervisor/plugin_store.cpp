@@ -34,10 +34,11 @@ Result<Version> newest_version(const fs::path& folder) {
     if (version && (!newest || *newest < *version)) newest = std::move(*version);
   }
   if (problem) {
-    return Error{"not_found", "the plugin is not installed: cannot read " + folder.string() + ": " + problem.message() +
-                                  "; install it there, or take it out of plugins.enabled"};
+    return Error{"plugin_missing", "the plugin is not installed: cannot read " + folder.string() + ": " +
+                                       problem.message() + "; install it there, or take it out of plugins.enabled"};
   }
-  if (!newest) return Error{"not_found", folder.string() + " has no folder with a version as its name, as in 1.2.3"};
+  if (!newest)
+    return Error{"plugin_missing", folder.string() + " has no folder with a version as its name, as in 1.2.3"};
   return std::move(*newest);
 }
 
@@ -45,8 +46,8 @@ Result<Manifest> manifest_in(const fs::path& folder) {
   const fs::path file = folder / "manifest.json";
   const auto text = read_file(file, kManifestBytesMax);
   if (!text && text.error().code == "not_found")
-    return Error{"not_found", "the manifest is missing: " + file.string() + " is not there"};
-  if (!text) return Error{text.error().code, "the manifest is unreadable: " + text.error().message};
+    return Error{"manifest_missing", "the manifest is missing: " + file.string() + " is not there"};
+  if (!text) return Error{"manifest_refused", "the manifest is unreadable: " + text.error().message};
   auto manifest = read_manifest(*text);
   if (!manifest) return Error{manifest.error().code, manifest.error().message + " (" + file.string() + ")"};
   return manifest;
@@ -64,14 +65,15 @@ Status examine(const fs::path& plugin_dir, FoundPlugin& plugin) {
   auto manifest = manifest_in(folder);
   if (!manifest) return manifest.error();
   if (manifest->id != plugin.id)
-    return Error{"bad_request", "manifest.json: id is \"" + manifest->id + "\", but its folder is " + home.string()};
+    return Error{"manifest_refused",
+                 "manifest.json: id is \"" + manifest->id + "\", but its folder is " + home.string()};
   if (manifest->version.text() != plugin.version)
-    return Error{"bad_request", "manifest.json: version is \"" + manifest->version.text() + "\", but its folder is " +
-                                    folder.string()};
+    return Error{"manifest_refused", "manifest.json: version is \"" + manifest->version.text() +
+                                         "\", but its folder is " + folder.string()};
   auto digest = digest_of(plugin.library);
   if (!digest && digest.error().code == "not_found")
-    return Error{"not_found", "the plugin file is missing: " + plugin.library.string() + " is not there"};
-  if (!digest) return Error{digest.error().code, "the plugin file is unreadable: " + digest.error().message};
+    return Error{"plugin_missing", "the plugin file is missing: " + plugin.library.string() + " is not there"};
+  if (!digest) return Error{"plugin_missing", "the plugin file is unreadable: " + digest.error().message};
   plugin.digest = std::move(*digest);
   plugin.manifest = std::move(*manifest);
   return ok();
@@ -85,13 +87,13 @@ void refuse_double_claims(std::vector<FoundPlugin>& plugins) {
     for (const auto& service : plugin.manifest->services) {
       const auto owner = owners.find(service.name);
       if (owner == owners.end()) continue;
-      plugin.refusal = Error{"bad_request", "the service \"" + service.name + "\" is claimed by " + owner->second +
-                                                " already; enable only one of the two"};
+      plugin.refusal = Error{"service_claimed", "the service \"" + service.name + "\" is claimed by " + owner->second +
+                                                    " already; enable only one of the two"};
       break;
     }
     if (!plugin.refusal && owners.size() + plugin.manifest->services.size() > kServicesMax) {
       plugin.refusal =
-          Error{"bad_request", "with it the device would offer more than 64 services; enable fewer plugins"};
+          Error{"service_claimed", "with it the device would offer more than 64 services; enable fewer plugins"};
     }
     if (plugin.refusal) continue;
     for (const auto& service : plugin.manifest->services) owners[service.name] = plugin.id;
