@@ -13,7 +13,7 @@ namespace {
 std::string rfc3339_now() {
   const auto now = std::chrono::system_clock::now();
   const std::time_t whole = std::chrono::system_clock::to_time_t(now);
-  const auto fraction = std::chrono::duration_cast<milliseconds>(now.time_since_epoch()).count() % 1000;
+  const auto fraction = std::chrono::duration_cast<std::chrono::milliseconds>(now.time_since_epoch()).count() % 1000;
   std::tm parts{};
   ::gmtime_r(&whole, &parts);
   std::array<char, 40> text{};
@@ -38,7 +38,8 @@ json::Object Reports::describe(const std::string& id, const Event& event, bool c
   row->set("uptime_ms", uptime_ms());
   row->set("kind", event.kind);
   if (!event.service.empty()) row->set("service", event.service);
-  if (!event.reason.empty()) row->set("reason", printable(event.reason, json::kIdBytesMax).substr(0, json::kIdBytesMax));
+  if (!event.reason.empty())
+    row->set("reason", printable(event.reason, json::kIdBytesMax).substr(0, json::kIdBytesMax));
   if (!event.detail.empty()) row->set("detail", printable(event.detail, kDetailBytesMax));
   return row;
 }

@@ -4,6 +4,7 @@
 #include <optional>
 #include <vector>
 
+#include "core/base/waker.hpp"
 #include "core/connection/board.hpp"
 #include "core/connection/commands.hpp"
 #include "core/connection/connection_states.hpp"

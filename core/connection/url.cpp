@@ -27,7 +27,7 @@ bool is_name(std::string_view host) {
 
 bool is_ipv6(std::string_view host) {
   const auto fits = [](char c) { return (c >= '0' && c <= '9') || (c >= 'a' && c <= 'f') || c == ':' || c == '.'; };
-  return host.size() >= 2 && host.size() <= 45 && std::all_of(host.begin(), host.end(), fits);
+  return host.find(':') != host.npos && host.size() <= 45 && std::all_of(host.begin(), host.end(), fits);
 }
 
 std::optional<std::uint16_t> port_of(std::string_view text) {
