@@ -1,5 +1,7 @@
 #include "core/host/core_link.hpp"
 
+#include <algorithm>
+
 #include "core/base/encoding.hpp"
 
 namespace hawser::host {
@@ -31,7 +33,7 @@ bool CoreLink::send(json::Object message) {
     const std::lock_guard lock(mutex_);
     if (messages_.size() >= kMessageQueueMax) return false;
     was_empty = empty();
-    messages_.push_back(std::move(message));
+    messages_.emplace_back("", std::move(message));
   }
   wake_if(was_empty);
   return true;
@@ -42,7 +44,13 @@ void CoreLink::send_newest(const std::string& key, json::Object message) {
   {
     const std::lock_guard lock(mutex_);
     was_empty = empty();
-    newest_[key] = std::move(message);
+    const auto older =
+        std::find_if(messages_.begin(), messages_.end(), [&](const auto& waiting) { return waiting.first == key; });
+    if (older != messages_.end()) {
+      older->second = std::move(message);
+    } else {
+      messages_.emplace_back(key, std::move(message));
+    }
   }
   wake_if(was_empty);
 }
@@ -79,11 +87,8 @@ json::Object CoreLink::take() {
   const std::lock_guard lock(mutex_);
   json::Object message;
   if (!messages_.empty()) {
-    message = std::move(messages_.front());
+    message = std::move(messages_.front().second);
     messages_.pop_front();
-  } else if (!newest_.empty()) {
-    message = std::move(newest_.begin()->second);
-    newest_.erase(newest_.begin());
   } else if (!logs_.empty()) {
     message = std::move(logs_.front());
     logs_.pop_front();

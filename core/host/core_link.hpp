@@ -2,7 +2,6 @@
 
 #include <deque>
 #include <functional>
-#include <map>
 #include <mutex>
 #include <string>
 #include <utility>
@@ -29,7 +28,7 @@ class CoreLink {
   explicit CoreLink(std::function<void()> wake) : wake_(std::move(wake)) {}
 
   bool send(json::Object message);  // false: full
-  // Of messages with one key only the newest waits.
+  // Of messages with one key only the newest waits, at the place of the one that it replaces.
   void send_newest(const std::string& key, json::Object message);
   // Text and fields may be anything: they are made printable and cut.
   void log(const std::string& level, std::string_view message, const Fields& fields = {});
@@ -40,12 +39,11 @@ class CoreLink {
 
  private:
   void wake_if(bool was_empty);
-  bool empty() const { return messages_.empty() && newest_.empty() && logs_.empty(); }
+  bool empty() const { return messages_.empty() && logs_.empty(); }
 
   const std::function<void()> wake_;
   std::mutex mutex_;  // guards all below
-  std::deque<json::Object> messages_;
-  std::map<std::string, json::Object> newest_;
+  std::deque<std::pair<std::string, json::Object>> messages_;  // with their key, which may be empty
   std::deque<json::Object> logs_;
   std::uint64_t logs_dropped_ = 0;
 };
