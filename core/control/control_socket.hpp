@@ -21,6 +21,7 @@
 //                             beside it (failure_detail, last_down_detail, ...);
 //                             servers: [{"domain","port","role","source"}]
 //   plugin_list {}            {"plugins":[{"id","version","state","reason","detail","pid","restarts","services":[..]}]}
+//   plugin_show {"plugin"}    one of these, and what else is known of it
 //   plugin_restart {"plugin"} {}
 //   reset {}                  {}
 //   log_level {"level"}       {}

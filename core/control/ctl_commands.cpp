@@ -42,14 +42,6 @@ json::Object one_argument(const std::string& name, const std::string& value) {
   return args;
 }
 
-Result<json::Array> ask_plugins(const CtlOptions& options) {
-  const auto answer = ask(options, "plugin_list");
-  if (!answer) return answer.error();
-  auto plugins = json::array_member(*answer, "plugins");
-  if (!plugins) return Error{"bad_response", "the agent's answer: " + plugins.error().message};
-  return plugins;
-}
-
 json::Array texts(const std::vector<std::string>& lines) {
   auto array = json::make_array();
   for (const auto& line : lines) array->add(line);
@@ -64,27 +56,16 @@ CtlOutcome show_state(const CtlOptions& options) {
 }
 
 CtlOutcome list_plugins(const CtlOptions& options) {
-  const auto plugins = ask_plugins(options);
-  if (!plugins) return failed(options, plugins.error());
-  auto all = json::make_object();
-  all->set("plugins", *plugins);
-  return done(options, all, plugin_list_text(*plugins, options.width));
+  const auto all = ask(options, "plugin_list");
+  if (!all) return failed(options, all.error());
+  const auto plugins = json::array_member(*all, "plugins");
+  if (!plugins) return failed(options, {"bad_response", "the agent's answer: " + plugins.error().message});
+  return done(options, *all, plugin_list_text(*plugins, options.width));
 }
 
 CtlOutcome show_plugin(const CtlOptions& options, const std::string& id) {
-  const auto plugins = ask_plugins(options);
-  if (!plugins) return failed(options, plugins.error());
-  std::string known;
-  for (std::size_t i = 0; i < (*plugins)->size(); ++i) {
-    const auto one = json::object_at(*plugins, i);
-    if (!one) continue;
-    const std::string its_id = json::text_or(*one, "id");
-    if (its_id == id) return done(options, *one, plugin_text(*one));
-    known += (known.empty() ? "" : ", ") + its_id;
-  }
-  return failed(options,
-                {"not_found", "there is no plugin " + id + "; there " +
-                                  (known.empty() ? "are none: name them in plugins.enabled" : "are " + known)});
+  const auto plugin = ask(options, "plugin_show", one_argument("plugin", id));
+  return plugin ? done(options, *plugin, plugin_text(*plugin)) : failed(options, plugin.error());
 }
 
 CtlOutcome restart_plugin(const CtlOptions& options, const std::string& id) {

@@ -120,15 +120,22 @@ std::string subconnections_text(const json::Object& state, std::size_t width) {
   return any ? table.text(width) : "No subconnections.\n";
 }
 
-std::string services_text(const json::Object& plugin) {
-  const auto services = json::array_member(plugin, "services");
+// "monitoring, log_upload"
+std::string list_text(const json::Object& object, const std::string& name) {
+  const auto list = json::array_member(object, name);
   std::string text;
-  for (std::size_t i = 0; services && i < (*services)->size(); ++i) {
-    const auto object = json::object_at(*services, i);
-    const auto& element = (*services)->get(static_cast<unsigned>(i));
-    const std::string name = object ? json::text_or(*object, "service") : element.toString();
-    text += (i == 0 ? "" : ", ") + printable(name);
-  }
+  for (std::size_t i = 0; list && i < (*list)->size(); ++i)
+    text += (i == 0 ? "" : ", ") + printable((*list)->get(static_cast<unsigned>(i)).toString());
+  return text.empty() ? "N/A" : text;
+}
+
+std::string plugin_value(const json::Object& plugin, const std::string& name) {
+  if (plugin->isArray(name)) return list_text(plugin, name);
+  if (!plugin->isObject(name)) return member_text(plugin, name);
+  std::string text;
+  const auto object = plugin->getObject(name);
+  for (const auto& [key, value] : *object)
+    text += (text.empty() ? "" : ", ") + printable(key, 64) + " " + member_text(object, key);
   return text.empty() ? "N/A" : text;
 }
 
@@ -156,21 +163,34 @@ std::string plugin_list_text(const json::Array& plugins, std::size_t width) {
     const auto one = json::object_at(plugins, i);
     if (!one) continue;
     table.add({member_text(*one, "id"), member_text(*one, "version"), member_text(*one, "state"),
-               member_text(*one, "pid"), member_text(*one, "restarts"), services_text(*one),
+               member_text(*one, "pid"), member_text(*one, "restarts"), list_text(*one, "services"),
                reason_text(*one, "reason")});
   }
   return table.text(width);
 }
 
 std::string plugin_text(const json::Object& plugin) {
-  constexpr std::pair<const char*, const char*> kRows[] = {
-      {"Plugin", "id"}, {"Version", "version"}, {"State", "state"}, {"PID", "pid"}, {"Restarts", "restarts"}};
+  constexpr std::pair<const char*, const char*> kRows[] = {{"Plugin", "id"},
+                                                           {"Version", "version"},
+                                                           {"State", "state"},
+                                                           {"PID", "pid"},
+                                                           {"Restarts", "restarts"},
+                                                           {"Services", "services"},
+                                                           {"Library", "library"},
+                                                           {"Digest", "digest"},
+                                                           {"Instance", "instance"},
+                                                           {"Configuration file", "config_file"},
+                                                           {"Actions", "actions"},
+                                                           {"Permissions asked", "permissions_asked"},
+                                                           {"Limits asked", "limits_asked"},
+                                                           {"Isolation", "isolation"}};
+  constexpr std::size_t kColumns = 18;  // of the longest label
   std::string out;
   const auto put = [&](const std::string& label, const std::string& value) {
-    out += label + std::string(8 - label.size(), ' ') + " : " + value + "\n";
+    out += label + std::string(kColumns - label.size(), ' ') + " : " + value + "\n";
   };
-  for (const auto& [label, key] : kRows) put(label, member_text(plugin, key));
-  put("Services", services_text(plugin));
+  for (const auto& [label, key] : kRows)
+    if (plugin->has(key)) put(label, plugin_value(plugin, key));
   put("Reason", reason_text(plugin, "reason"));
   return out;
 }

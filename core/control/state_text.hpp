@@ -11,7 +11,7 @@ namespace hawser::control {
 // members that are missing are N/A. `width`: columns of the terminal, or kUnlimitedWidth.
 std::string state_text(const json::Object& state, std::size_t width);
 
-// `hawserctl plugin list` and `plugin show ID`, from one element or all of `plugins`.
+// `hawserctl plugin list`, from `plugins` of the answer to plugin_list, and `plugin show ID`, from that to plugin_show.
 std::string plugin_list_text(const json::Array& plugins, std::size_t width);
 std::string plugin_text(const json::Object& plugin);
 
