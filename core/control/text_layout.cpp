@@ -31,6 +31,14 @@ void flatten(const json::Object& object, const std::string& prefix, std::string&
   }
 }
 
+// Poco's parser takes nearly anything for a time.
+bool looks_like_time(const std::string& text) {
+  constexpr std::string_view kShape = "0000-00-00T00:00:00";
+  if (text.size() <= kShape.size()) return false;
+  return std::equal(kShape.begin(), kShape.end(), text.begin(),
+                    [](char shape, char c) { return shape == '0' ? c >= '0' && c <= '9' : c == shape; });
+}
+
 }  // namespace
 
 std::size_t columns(const std::string& text) {
@@ -74,7 +82,8 @@ std::string TextTable::text(std::size_t width) const {
 std::string local_time(const std::string& rfc3339) {
   int zone = 0;
   Poco::DateTime moment;
-  if (!Poco::DateTimeParser::tryParse(Poco::DateTimeFormat::ISO8601_FRAC_FORMAT, rfc3339, moment, zone))
+  if (!looks_like_time(rfc3339) ||
+      !Poco::DateTimeParser::tryParse(Poco::DateTimeFormat::ISO8601_FRAC_FORMAT, rfc3339, moment, zone))
     return printable(rfc3339, kTextBytesMax);
   moment.makeUTC(zone);
   const std::time_t seconds = moment.timestamp().epochTime();
