@@ -6,6 +6,7 @@
 #include <array>
 #include <cerrno>
 #include <cstring>
+#include <memory>
 
 namespace hawser::control {
 namespace {
@@ -73,7 +74,10 @@ Status Channel::flush() {
 }
 
 Result<std::optional<json::Object>> Channel::receive() {
-  static thread_local std::array<char, kChannelHeaderBytes + kChannelTextMax> packet;
+  // On the heap of the threads that receive: as a thread-local array it would cost each thread of the process 64 KiB.
+  using Packet = std::array<char, kChannelHeaderBytes + kChannelTextMax>;
+  static thread_local const std::unique_ptr<Packet> buffer(new Packet);
+  Packet& packet = *buffer;
   alignas(cmsghdr) std::array<char, CMSG_SPACE(sizeof(int) * 8)> extra{};
   iovec part{packet.data(), packet.size()};
   msghdr message{};
