@@ -62,7 +62,7 @@ def test_broken_plugins_are_refused_and_the_rest_runs(world):
     agent = world.agent(cloud.auth_port, world.authority.file, plugins=enabled, plugin_dir=folder).start()
     agent.wait_ready()
     words = {"missing": "not installed", "nofile": "plugin.so", "nomanifest": "manifest", "nosymbol": "hawser_plugin_v1",
-             "otherabi": "abi", "notelf": "", "nojson": "manifest.json", "otherid": "id", "stranger": "id"}
+             "otherabi": "abi", "notelf": "", "nojson": "manifest.json", "otherid": "id is", "stranger": "calls itself"}
     for name, word in words.items():
         basics.wait_for(lambda: "refused" in listed(agent, f"acme.{name}"), 10, f"acme.{name} refused")
         line = listed(agent, f"acme.{name}")
