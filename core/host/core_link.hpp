@@ -42,7 +42,7 @@ class CoreLink {
   bool empty() const { return messages_.empty() && logs_.empty(); }
 
   const std::function<void()> wake_;
-  std::mutex mutex_;  // guards all below
+  std::mutex mutex_;                                           // guards all below
   std::deque<std::pair<std::string, json::Object>> messages_;  // with their key, which may be empty
   std::deque<json::Object> logs_;
   std::uint64_t logs_dropped_ = 0;

@@ -468,6 +468,34 @@ def test_a_cloud_with_another_authority_never_sees_the_token():
     scenario(play)
 
 
+def test_a_grant_that_ran_out_is_not_dialled_and_another_is_asked_for():
+    async def play(cloud, host):
+        await host.say(**cloud.grant(expires_in=1))
+        connection, _, _ = await cloud.welcome()
+        await asyncio.sleep(1.1)
+        await say(connection, type="do", what="send_text")  # its end does not disturb the open connection
+        await text(connection)
+        await connection.close(1012)
+        await host.hears(type="want_grants", service="probe")
+        assert len(cloud.requests) == 1
+        await host.say(**cloud.grant())
+        await cloud.welcome()
+
+    scenario(play)
+
+
+def test_the_round_trip_is_measured_by_pings_at_the_grants_interval():
+    async def play(cloud, host):
+        await host.say(**cloud.grant(ping_s=5))
+        await cloud.welcome()
+        await host.state("ready")
+        await asyncio.sleep(5.5)
+        status = [m for m in host.heard if m["type"] == "subconnection"][-1]
+        assert status["rtt_ms"] is not None and status["rtt_ms"] < 1000 * SLOWNESS
+
+    scenario(play)
+
+
 def wake_ups(pid):
     total = 0
     for task in Path(f"/proc/{pid}/task").iterdir():

@@ -173,7 +173,12 @@ hws_status Instance::open(const hws_subconn_params* params, const hws_subconn_ev
   hws_subconn* const raw = handle.get();
   handle->attach(std::make_unique<Subconnection>(
       std::move(settings), link_, [this, raw] { return loop_.post([raw] { raw->deliver(); }); }, gateway_,
-      [this] {
+      [this](const std::string& problem) {
+        // A host that only looks alive is worse than one that is started again.
+        if (!problem.empty()) {
+          link_.log("error", problem);
+          return end_(1);
+        }
         // Should the loop be full, the deadline of the stop ends the process all the same.
         (void)loop_.post([this] {
           --running_subconnections_;

@@ -137,6 +137,28 @@ TEST_CASE("the received number survives a restart, and a damaged file counts as 
   std::filesystem::remove_all(folder);
 }
 
+TEST_CASE("in every state of a subconnection a stop ends it, and a revocation or another server is obeyed") {
+  for (std::size_t i = 0; i < kStateNames.size(); ++i) {
+    const auto state = static_cast<State>(i);
+    if (state == State::Stopped) continue;
+    INFO(name(state));
+    if (state != State::Draining) {
+      const auto stop = find_row(kSubconnectionTable, state, Event::Stop);
+      REQUIRE(stop);
+      CHECK(stop->to == (state == State::Ready ? State::Draining : State::Stopped));
+    }
+    for (const Event event : {Event::Revoke, Event::ServerChanged}) {
+      INFO(name(event));
+      const auto row = find_row(kSubconnectionTable, state, event);
+      const bool nothing_to_do = state == State::Revoked && event == Event::Revoke;
+      REQUIRE((row || nothing_to_do));
+      if (row) CHECK((row->to != State::Ready && row->to != State::Connecting && row->to != State::Backoff));
+    }
+  }
+  for (const Event event : {Event::Lost, Event::GrantFailed, Event::Withdrawn})
+    CHECK(find_row(kSubconnectionTable, State::Draining, event)->to == State::Stopped);
+}
+
 TEST_CASE("each ending of a connection has its wait") {
   using std::chrono::milliseconds;
   CHECK(waiting(true).after(closed(1012), 2s).wait == 2s);

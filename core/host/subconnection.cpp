@@ -5,7 +5,7 @@
 namespace hawser::host {
 
 Subconnection::Subconnection(SubconnectionSettings settings, CoreLink& link, std::function<bool()> post,
-                             GatewayMaker gateway, std::function<void()> finished)
+                             GatewayMaker gateway, std::function<void(const std::string&)> finished)
     : shared_(std::move(settings), link, std::move(post)),
       gateway_(std::move(gateway)),
       finished_(std::move(finished)) {}
@@ -16,12 +16,13 @@ Subconnection::~Subconnection() {
 
 void Subconnection::start() {
   thread_ = std::thread([this] {
+    std::string problem;
     try {
       SubconnectionLoop(shared_, gateway_(shared_.waker)).run();
-    } catch (const std::exception& problem) {  // the thread's door
-      shared_.link.log("error", "the subconnection of " + service() + " ended: " + problem.what());
+    } catch (const std::exception& thrown) {  // the thread's door
+      problem = "the subconnection of " + service() + " ended: " + thrown.what();
     }
-    finished_();
+    finished_(problem);
   });
 }
 

@@ -75,9 +75,10 @@ class Subconnection {
  public:
   enum class Sent { Ok, Full, Closed, TooLong };
 
-  // `post`: asks the service thread to empty the mailbox, any thread. `finished`: called on the I/O thread at its end.
+  // `post`: asks the service thread to empty the mailbox, any thread. `finished`: called on the I/O thread at its end,
+  // with what went wrong, or with nothing after a Stop word.
   Subconnection(SubconnectionSettings settings, CoreLink& link, std::function<bool()> post, GatewayMaker gateway,
-                std::function<void()> finished);
+                std::function<void(const std::string& problem)> finished);
   ~Subconnection();  // waits for the I/O thread, which ends after a Stop word
 
   void start();
@@ -101,7 +102,7 @@ class Subconnection {
   SubconnectionShared shared_;
   Compressor compressor_;
   GatewayMaker gateway_;
-  std::function<void()> finished_;
+  std::function<void(const std::string&)> finished_;
   std::thread thread_;
 };
 

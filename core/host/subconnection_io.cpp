@@ -16,7 +16,6 @@ void SubconnectionLoop::dial() {
     return follow(ending);
   }
   dialled_ = *grant_;
-  url_ = dialled_.url;
   auto upgrade = gateway_->open(dialled_, Clock::now() + transport::kAttemptLimit);
   if (upgrade) return upgraded(std::move(*upgrade));
   if (upgrade.error().code == "cancelled") return;  // the words that wait say why
@@ -52,7 +51,7 @@ void SubconnectionLoop::refused_upgrade(const transport::HttpAnswer& answer) {
 }
 
 void SubconnectionLoop::turn_socket() {
-  if (in_session_) check(session_.tick(Clock::now(), socket_->last_inbound()));
+  if (in_session_ && !fault_) check(session_.tick(Clock::now(), socket_->last_inbound()));
   drain_if_done();
   if (shared_.outbox.take_writable() | shared_.queue.take_writable()) shared_.mailbox.put(Mailbox::Writable{});
   Ears ears(*this);

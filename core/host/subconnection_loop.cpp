@@ -109,8 +109,10 @@ void SubconnectionLoop::perform(Action action, Event event) {
   const TimePoint now = Clock::now();
   switch (action) {
     case Action::None:
-    case Action::Dial:  // the loop dials while the state is Connecting and no socket is left
     case Action::Finish:
+      return;
+    case Action::Dial:  // the loop dials while the state is Connecting and no socket is left
+      url_ = grant_->url;
       return;
     case Action::Opened: {
       ready_at_ = now;
@@ -204,7 +206,9 @@ void SubconnectionLoop::drain_if_done() {
 
 TimePoint SubconnectionLoop::due() {
   TimePoint until = std::min(figures_due_, reporter_.next_due());
-  until = std::min(until, session_.next_due(socket_ ? socket_->last_inbound() : TimePoint{}));
+  // A connection with a fault is only closing, and its overdue timers would spin.
+  if (!socket_) until = std::min(until, session_.next_due({}));
+  if (socket_ && in_session_ && !fault_) until = std::min(until, session_.next_due(socket_->last_inbound()));
   if (state_ == State::Backoff) until = std::min(until, wait_over_);
   if (state_ == State::Draining) until = std::min(until, drain_until_);
   if (shared_.mailbox.retry()) until = std::min(until, Clock::now() + kMailboxRetry);
