@@ -27,12 +27,13 @@ namespace hawser::daemon {
 namespace {
 
 // Together with the main connection's close (2 s at most) the agent is gone within 5 s of SIGTERM.
-constexpr milliseconds kHostsStopLimit{2500};
+constexpr milliseconds kHostsStopLimit{2400};
 
 // The supervisor's view of the main connection, which is made before it.
 class CloudOf : public supervisor::Cloud {
  public:
   explicit CloudOf(connection::MainConnection& connection) : connection_(connection) {}
+  void set_offers(std::vector<connection::Offer> offers) override { connection_.set_offers(std::move(offers)); }
   void request_grants() override { connection_.request_grants(); }
   void reach_cloud(std::uint64_t id) override { connection_.reach_cloud(id); }
   void report(connection::Event event) override { connection_.report(std::move(event)); }

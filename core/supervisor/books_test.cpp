@@ -39,6 +39,11 @@ TEST_CASE("a service that stands in no list any more is revoked, also one that w
   CHECK(book.replace({grant("b", 10)}, {}, start) == std::vector<std::string>{"a", "c"});
   CHECK_FALSE(book.grant("a", start));
   CHECK(book.replace({}, {{"b", "x"}}, start).empty());
+  REQUIRE(book.replace({grant("d", 10)}, {}, start) == std::vector<std::string>{"b"});
+  book.use_up("d");
+  CHECK_FALSE(book.grant("d", start));
+  CHECK(book.replace({}, {}, start) == std::vector<std::string>{"d"});
+  REQUIRE(book.replace({grant("e", 10)}, {}, start).empty());
   book.forget_all();
   CHECK(book.replace({}, {}, start).empty());
 }

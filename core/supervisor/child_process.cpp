@@ -14,6 +14,7 @@
 namespace hawser::supervisor {
 namespace {
 
+constexpr int kDyingMs = 1000;
 constexpr int kFirstFree = 16;  // our ends of what the child gets stand above every number that it gets them at
 
 Error system_error(const std::string& doing, int number) {
@@ -136,7 +137,15 @@ ExitCause ChildProcess::reap(bool kill_rest) {
 }
 
 ChildProcess::~ChildProcess() {
-  if (!reaped_) reap(true);
+  if (reaped_) return;
+  ::kill(-pid_, SIGKILL);
+  pollfd end{pidfd_.get(), POLLIN, 0};
+  // One that even SIGKILL does not end at once hangs in the kernel: init will reap it.
+  if (!pidfd_ || ::poll(&end, 1, kDyingMs) > 0) {
+    reap(true);
+  } else {
+    loop_.unwatch(pidfd_.get());
+  }
 }
 
 }  // namespace hawser::supervisor

@@ -18,6 +18,10 @@ std::vector<std::string> GrantBook::replace(const std::vector<json::Object>& gra
   return {before.begin(), before.end()};
 }
 
+void GrantBook::use_up(const std::string& service) {
+  if (const auto found = grants_.find(service); found != grants_.end()) found->second.life = {};
+}
+
 void GrantBook::forget(const std::string& service) {
   grants_.erase(service);
   refused_.erase(service);

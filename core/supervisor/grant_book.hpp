@@ -19,6 +19,8 @@ class GrantBook {
   // and stand in the list no more: they are revoked.
   std::vector<std::string> replace(const std::vector<json::Object>& grants,
                                    const std::map<std::string, std::string>& refused, TimePoint now);
+  // The grant is of no use any more, yet the service is still granted: only a list without it revokes it.
+  void use_up(const std::string& service);
   void forget(const std::string& service);
   void forget_all();
 

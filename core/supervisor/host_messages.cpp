@@ -65,11 +65,13 @@ void Supervisor::on_subconnection(SupervisedPlugin& plugin, const json::Object& 
   const auto changed = book_.take(row, message);
   if (!changed) return plugin.log_line(spdlog::level::warn, changed.error().message);
   if (!*changed) return;
-  plugin.log_line(spdlog::level::info, "subconnection " + service + " is " + row.state +
-                                           (row.failure_reason.empty() ? "" : " (" + row.failure_reason + ")"));
   static constexpr std::array<std::string_view, 4> kPassing = {"waiting_for_grant", "connecting", "draining",
                                                                "stopped"};
-  if (std::find(kPassing.begin(), kPassing.end(), row.state) != kPassing.end()) return;
+  const bool passing = std::find(kPassing.begin(), kPassing.end(), row.state) != kPassing.end();
+  plugin.log_line(passing ? spdlog::level::debug : spdlog::level::info,
+                  "subconnection " + service + " is " + row.state +
+                      (row.failure_reason.empty() ? "" : " (" + row.failure_reason + ")"));
+  if (passing) return;
   report(plugin,
          {"service_state", service, row.failure_reason, row.state + (row.detail.empty() ? "" : ": " + row.detail)});
 }
@@ -77,7 +79,7 @@ void Supervisor::on_subconnection(SupervisedPlugin& plugin, const json::Object& 
 void Supervisor::on_want_grants(SupervisedPlugin& plugin, const json::Object& message) {
   const std::string service = json::text_or(message, "service");
   if (!plugin.owns(service)) return;
-  grants_.forget(service);  // it is used up: a host that starts now must not begin with it
+  grants_.use_up(service);  // a host that starts now must not begin with it
   plugin.log_line(spdlog::level::debug, "asks for a new grant for " + service + ": " +
                                             printable(json::text_or(message, "why"), kReasonBytesMax));
   cloud_.request_grants();

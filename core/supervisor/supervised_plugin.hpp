@@ -59,6 +59,8 @@ class SupervisedPlugin {
   ~SupervisedPlugin();
 
   void start();
+  // Takes what stands on disk now, accepted by the store, for the next start.
+  void renew(FoundPlugin found) { found_ = std::move(found); }
   // Stops the host if one runs, and starts it again at once, without waiting out a backoff.
   void restart();
   // `limit`: from now to the end of the process, instead of the usual one when that is longer.

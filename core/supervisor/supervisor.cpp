@@ -90,27 +90,47 @@ void Supervisor::stop(milliseconds limit, std::function<void()> done) {
   for (auto& [id, plugin] : plugins_) plugin->stop(limit);
   stop_clock_ = loop_.after(limit, [this] {
     for (auto& [id, plugin] : plugins_) plugin->kill();
+    stop_clock_ = loop_.after(kLastMoment, [this] { finish_stop(true); });
   });
-  finish_stop_when_all_gone();
+  finish_stop(false);
 }
 
-void Supervisor::finish_stop_when_all_gone() {
+void Supervisor::finish_stop(bool even_if_some_are_left) {
   if (!on_stopped_) return;
   for (const auto& [id, plugin] : plugins_) {
-    if (plugin->pid()) return;
+    if (plugin->pid() && !even_if_some_are_left) return;
   }
   loop_.cancel(stop_clock_);
   std::exchange(on_stopped_, nullptr)();
+}
+
+FoundPlugin Supervisor::look_again(const std::string& id) const {
+  FoundPlugin found = std::move(find_plugins(paths_.plugin_dir, {id}).at(0));
+  if (found.refusal) return found;
+  for (const auto& service : found.manifest->services) {
+    const auto row = book_.rows().find(service.name);
+    if (row == book_.rows().end() || row->second.plugin == id) continue;
+    found.refusal = Error{"service_claimed", "the service \"" + service.name + "\" is claimed by " +
+                                                 row->second.plugin + " already; enable only one of the two"};
+    break;
+  }
+  return found;
 }
 
 Status Supervisor::restart(const std::string& id) {
   const auto found = plugins_.find(id);
   if (found == plugins_.end())
     return Error{"not_found", "no plugin \"" + printable(id, 80) + "\" is enabled; plugin list shows those that are"};
-  if (const auto& refusal = found->second->found().refusal)
-    return Error{"bad_request",
-                 "plugin " + id + " is refused: " + refusal->message + "; when that is mended, restart the agent"};
-  found->second->restart();
+  SupervisedPlugin& plugin = *found->second;
+  FoundPlugin fresh = look_again(id);
+  if (fresh.refusal) return fresh.refusal->with_context("plugin " + id + " is refused");
+  const bool changed = fresh.digest != plugin.found().digest || fresh.version != plugin.found().version;
+  for (const auto& service : fresh.manifest->services) {
+    if (!book_.find(service.name)) book_.add(id, service.name);
+  }
+  plugin.renew(std::move(fresh));
+  if (changed) cloud_.set_offers(offers());
+  plugin.restart();
   return ok();
 }
 
@@ -126,14 +146,16 @@ void Supervisor::set_grants(const std::vector<json::Object>& grants, const std::
   }
 }
 
-void Supervisor::send_grant(SupervisedPlugin& plugin, const std::string& service) {
+bool Supervisor::send_grant(SupervisedPlugin& plugin, const std::string& service) {
   if (const auto grant = grants_.grant(service, Clock::now())) {
     auto message = typed("grant");
     message->set("grant", grant);
     plugin.send(message);
-  } else if (const auto reason = grants_.refusal(service)) {
-    plugin.send(service_message("grant_refused", service, *reason));
+    return true;
   }
+  const auto reason = grants_.refusal(service);
+  if (reason) plugin.send(service_message("grant_refused", service, *reason));
+  return reason.has_value();
 }
 
 void Supervisor::revoke(const std::string& service, const std::string& reason) {
@@ -191,7 +213,10 @@ json::Object Supervisor::setup_of(const SupervisedPlugin& plugin) {
 }
 
 void Supervisor::on_started(SupervisedPlugin& plugin) {
-  for (const auto& service : plugin.found().manifest->services) send_grant(plugin, service.name);
+  bool without = false;
+  for (const auto& service : plugin.found().manifest->services) without |= !send_grant(plugin, service.name);
+  // At the start of the agent the main connection asks by itself.
+  if (without && plugin.restarts() > 0) cloud_.request_grants();
 }
 
 void Supervisor::on_state(SupervisedPlugin& plugin) {
@@ -206,7 +231,7 @@ void Supervisor::on_host_ended(SupervisedPlugin& plugin, const Error& why) {
   reaches_.forget(plugin.id());
   book_.host_ended(plugin.id(), asked ? "stopped_by_operator" : why.code, asked ? "" : why.message);
   // Not from inside the ended host's own call.
-  if (on_stopped_) loop_.after(milliseconds{0}, [this] { finish_stop_when_all_gone(); });
+  if (on_stopped_) loop_.after(milliseconds{0}, [this] { finish_stop(false); });
 }
 
 }  // namespace hawser::supervisor

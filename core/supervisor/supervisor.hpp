@@ -21,6 +21,7 @@ namespace hawser::supervisor {
 class Cloud {
  public:
   virtual ~Cloud() = default;
+  virtual void set_offers(std::vector<connection::Offer> offers) = 0;
   virtual void request_grants() = 0;
   virtual void reach_cloud(std::uint64_t id) = 0;
   virtual void report(connection::Event event) = 0;
@@ -45,11 +46,13 @@ class Supervisor : private SupervisedPlugin::Keeper {
   // What the accepted plugins offer, sorted by plugin id: known before any host runs.
   std::vector<connection::Offer> offers() const;
   void start();
-  // Tells every host to stop; `done` comes once, when the last one is gone, at the latest a moment after `limit`.
+  // Tells every host to stop; `done` comes once, when the last one is gone, at the latest kLastMoment after `limit`.
+  static constexpr milliseconds kLastMoment{300};
   void stop(milliseconds limit, std::function<void()> done);
 
-  // By the operator or the cloud. Error "not_found" for an id that is not enabled; "bad_request" with the store's
-  // sentence for a plugin that is refused there.
+  // By the operator or the cloud. Looks at the plugin on disk anew: one that was refused there may be mended, or be
+  // there in a newer version. Error "not_found" for an id that is not enabled, else with the store's sentence; what
+  // runs then goes on running.
   Status restart(const std::string& id);
 
   // From the main connection.
@@ -76,10 +79,12 @@ class Supervisor : private SupervisedPlugin::Keeper {
   void on_action_run(SupervisedPlugin& plugin, const json::Object& message);
   void on_cloud_reach(SupervisedPlugin& plugin, const json::Object& message);
   void on_event(SupervisedPlugin& plugin, const json::Object& message);
-  void send_grant(SupervisedPlugin& plugin, const std::string& service);
+  // True when there was a grant or a refusal to send.
+  bool send_grant(SupervisedPlugin& plugin, const std::string& service);
   void report(const SupervisedPlugin& plugin, connection::Event event);
   SupervisedPlugin* find_owner(const std::string& service);
-  void finish_stop_when_all_gone();
+  void finish_stop(bool even_if_some_are_left);
+  FoundPlugin look_again(const std::string& id) const;
 
   Loop& loop_;
   const config::Settings& settings_;

@@ -186,7 +186,20 @@ TEST_CASE("a plugin that is refused on disk stands in the list with its sentence
   CHECK(contains(rig.plugin("shop").reason().message, "the plugin file is missing") == "the plugin file is missing");
   CHECK(supervisor.offers().size() == 1);
   CHECK(rig.until_state("quiet", PluginState::Ready));
-  CHECK(supervisor.restart("acme.shop").error().code == "bad_request");
+  CHECK(supervisor.restart("acme.shop").error().code == "plugin_missing");
+  CHECK(rig.plugin("shop").state() == PluginState::Refused);
+
+  INFO("mended on disk, it is taken by a restart");
+  testing::install(rig.folder.path / "plugins", "acme.shop", "1.1.0", "shop");
+  REQUIRE(supervisor.restart("acme.shop"));
+  CHECK(rig.until_state("shop", PluginState::Ready));
+  REQUIRE(rig.cloud.offers.size() == 2);
+  CHECK(rig.cloud.offers[1].version == "1.1.0");
+
+  INFO("what is broken on disk does not end what runs");
+  testing::install(rig.folder.path / "plugins", "acme.shop", "1.2.0", "quiet");
+  CHECK(supervisor.restart("acme.shop").error().code == "service_claimed");
+  CHECK(rig.plugin("shop").state() == PluginState::Ready);
 }
 
 TEST_CASE("a plugin that is degraded before it is ready is shown as degraded") {

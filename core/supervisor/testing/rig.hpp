@@ -52,6 +52,7 @@ inline void install(const std::filesystem::path& plugin_dir, const std::string& 
 }
 
 struct FakeCloud : Cloud {
+  void set_offers(std::vector<connection::Offer> now) override { offers = std::move(now); }
   void request_grants() override { ++grant_requests; }
   void reach_cloud(std::uint64_t id) override { reaches.push_back(id); }
   void report(connection::Event event) override { events.push_back(std::move(event)); }
@@ -67,6 +68,7 @@ struct FakeCloud : Cloud {
     return std::nullopt;
   }
 
+  std::vector<connection::Offer> offers;
   int grant_requests = 0;
   std::vector<std::uint64_t> reaches;
   std::deque<connection::Event> events;
