@@ -58,6 +58,32 @@ async def main():
 asyncio.run(main())
 )";
 
+const char* const kNodeClient = R"(
+const { WebSocket } = require('ws');
+const [port, count] = process.argv.slice(1).map(Number);
+const next = i => {
+  if (i === count) return process.exit(0);
+  const socket = new WebSocket(`ws://127.0.0.1:${port}/${i}`, 'hawser.main.v1',
+                               { perMessageDeflate: false, maxPayload: 1 << 20 });
+  socket.on('error', () => {}).on('close', () => next(i + 1));
+};
+next(0);
+)";
+
+const char* const kPythonClient = R"(
+import asyncio, sys, websockets
+async def main():
+    for i in range(int(sys.argv[2])):
+        try:
+            async with websockets.connect(f"ws://127.0.0.1:{sys.argv[1]}/{i}", subprotocols=["hawser.main.v1"],
+                                          max_size=1 << 20, compression=None, ping_interval=None) as socket:
+                async for message in socket:
+                    pass
+        except websockets.ConnectionClosed:
+            pass
+asyncio.run(main())
+)";
+
 std::vector<char*> pointers(std::vector<std::string>& strings) {
   std::vector<char*> all;
   for (std::string& text : strings) all.push_back(text.data());
@@ -95,6 +121,11 @@ Program::~Program() {
   ::waitpid(pid_, nullptr, 0);
 }
 
+bool Program::has_ended() {
+  siginfo_t info{};
+  return ::waitid(P_PID, static_cast<id_t>(pid_), &info, WEXITED | WNOHANG | WNOWAIT) == 0 && info.si_pid == pid_;
+}
+
 std::string Program::line() {
   std::size_t end = 0;
   while ((end = buffer_.find('\n')) == std::string::npos) {
@@ -116,6 +147,14 @@ std::vector<std::string> node_ws_echo(const std::string& certificate, const std:
 
 std::vector<std::string> python_websockets_echo(const std::string& certificate, const std::string& key) {
   return {"/usr/bin/python3", "-c", kPythonEcho, certificate, key};
+}
+
+std::vector<std::string> node_ws_client(std::uint16_t port, std::size_t count) {
+  return {"/usr/bin/env", "node", "-e", kNodeClient, std::to_string(port), std::to_string(count)};
+}
+
+std::vector<std::string> python_websockets_client(std::uint16_t port, std::size_t count) {
+  return {"/usr/bin/python3", "-c", kPythonClient, std::to_string(port), std::to_string(count)};
 }
 
 }  // namespace hawser::transport::test

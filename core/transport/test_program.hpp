@@ -17,6 +17,7 @@ class Program {
   ~Program();
   // One line, without its end; empty when none came within 20 s.
   std::string line();
+  bool has_ended();
 
  private:
   pid_t pid_ = -1;
@@ -28,5 +29,10 @@ class Program {
 // text "close" makes them close with 4010 "unbound", "ping" makes them send a ping first. They print their port.
 std::vector<std::string> node_ws_echo(const std::string& certificate, const std::string& key);
 std::vector<std::string> python_websockets_echo(const std::string& certificate, const std::string& key);
+
+// Clients of the same hands, without TLS: they connect to ws://127.0.0.1:port/0, /1, ... up to `count`, one after
+// another, listen, and end.
+std::vector<std::string> node_ws_client(std::uint16_t port, std::size_t count);
+std::vector<std::string> python_websockets_client(std::uint16_t port, std::size_t count);
 
 }  // namespace hawser::transport::test
