@@ -185,3 +185,14 @@ TEST_CASE("lists of grants and refusals are checked as a whole") {
     CHECK_FALSE(refusals(bad));
   CHECK_FALSE(read_refusals(*json::parse_object("{}")));
 }
+
+TEST_CASE("a list of services has each name once, well-formed, and at most 64") {
+  std::vector<Offer> offers;
+  for (int i = 0; i < 70; ++i) offers.push_back({"s" + std::to_string(i), "p", "1", "d", {"x.v1"}});
+  offers.insert(offers.begin() + 1, offers[0]);
+  offers.insert(offers.begin(), {"Bad-Name", "p", "1", "d", {"x.v1"}});
+  const auto kept = admissible(offers);
+  CHECK(kept.size() == 64);
+  CHECK(kept.front().service == "s0");
+  CHECK(kept.back().service == "s63");
+}

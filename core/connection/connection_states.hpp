@@ -167,46 +167,46 @@ inline constexpr std::array kTable{
 // clang-format on
 
 // What each action may come to, besides Reset and Stopped, which every action but Rest may.
-struct Promise {
+struct ActionOutcomes {
   Action action;
   std::array<Outcome, 6> outcomes;
   std::size_t count;
 };
 template <typename... O>
-constexpr Promise promise(Action action, O... outcomes) {
+constexpr ActionOutcomes may_come_to(Action action, O... outcomes) {
   return {action, {outcomes...}, sizeof...(outcomes)};
 }
-inline constexpr std::array kPromises{
-    promise(Action::Dial, Outcome::Connected, Outcome::ConnectedWithToken, Outcome::Failed),
-    promise(Action::Authenticate, Outcome::NonceRequired, Outcome::Authenticated, Outcome::Failed),
-    promise(Action::KeepToken, Outcome::TokenKept),
-    promise(Action::Register, Outcome::Registered, Outcome::TokenRefused, Outcome::Failed),
-    promise(Action::DialConnection, Outcome::Secured, Outcome::Failed),
-    promise(Action::Upgrade, Outcome::Established, Outcome::TokenRefused, Outcome::NotRegistered, Outcome::Failed),
-    promise(Action::Serve, Outcome::Lost, Outcome::TokenWithdrawn, Outcome::Removed, Outcome::Replaced,
-            Outcome::TryLater, Outcome::Drained),
-    promise(Action::WaitForTurn, Outcome::WaitOver),
-    promise(Action::WaitSpread, Outcome::WaitOver),
-    promise(Action::ForgetTokenAndWaitSpread, Outcome::WaitOver),
-    promise(Action::ForgetTokenAndWaitLong, Outcome::WaitOver),
-    promise(Action::WaitForTwin, Outcome::WaitOver),
-    promise(Action::WaitHalfMinute, Outcome::WaitOver),
-    promise(Action::WaitForDrain, Outcome::WaitOver),
+inline constexpr std::array kActionOutcomes{
+    may_come_to(Action::Dial, Outcome::Connected, Outcome::ConnectedWithToken, Outcome::Failed),
+    may_come_to(Action::Authenticate, Outcome::NonceRequired, Outcome::Authenticated, Outcome::Failed),
+    may_come_to(Action::KeepToken, Outcome::TokenKept),
+    may_come_to(Action::Register, Outcome::Registered, Outcome::TokenRefused, Outcome::Failed),
+    may_come_to(Action::DialConnection, Outcome::Secured, Outcome::Failed),
+    may_come_to(Action::Upgrade, Outcome::Established, Outcome::TokenRefused, Outcome::NotRegistered, Outcome::Failed),
+    may_come_to(Action::Serve, Outcome::Lost, Outcome::TokenWithdrawn, Outcome::Removed, Outcome::Replaced,
+                Outcome::TryLater, Outcome::Drained),
+    may_come_to(Action::WaitForTurn, Outcome::WaitOver),
+    may_come_to(Action::WaitSpread, Outcome::WaitOver),
+    may_come_to(Action::ForgetTokenAndWaitSpread, Outcome::WaitOver),
+    may_come_to(Action::ForgetTokenAndWaitLong, Outcome::WaitOver),
+    may_come_to(Action::WaitForTwin, Outcome::WaitOver),
+    may_come_to(Action::WaitHalfMinute, Outcome::WaitOver),
+    may_come_to(Action::WaitForDrain, Outcome::WaitOver),
 };
 
 constexpr bool every_outcome_has_a_row() {
   for (const Row& row : kTable) {
-    for (const Promise& made : kPromises) {
-      if (made.action != row.then) continue;
-      for (std::size_t i = 0; i < made.count; ++i) {
-        if (!find_row(kTable, row.to, made.outcomes[i])) return false;
+    for (const ActionOutcomes& possible : kActionOutcomes) {
+      if (possible.action != row.then) continue;
+      for (std::size_t i = 0; i < possible.count; ++i) {
+        if (!find_row(kTable, row.to, possible.outcomes[i])) return false;
       }
     }
   }
   return true;
 }
 
-static_assert(kPromises.size() + 1 == kActionNames.size(), "an action without its outcomes");
+static_assert(kActionOutcomes.size() + 1 == kActionNames.size(), "an action without its outcomes");
 static_assert(static_cast<std::size_t>(State::Waiting) + 1 == kStateNames.size());
 static_assert(static_cast<std::size_t>(Outcome::Stopped) + 1 == kOutcomeNames.size());
 static_assert(static_cast<std::size_t>(Action::Rest) + 1 == kActionNames.size());

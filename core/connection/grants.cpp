@@ -1,5 +1,7 @@
 #include "core/connection/grants.hpp"
 
+#include <spdlog/spdlog.h>
+
 #include <algorithm>
 #include <array>
 #include <set>
@@ -110,6 +112,20 @@ Result<std::vector<Refusal>> read_refusals(const json::Object& message) {
     refusals.push_back({*service, *reason});
   }
   return refusals;
+}
+
+std::vector<Offer> admissible(std::vector<Offer> offers) {
+  std::set<std::string> names;
+  std::vector<Offer> kept;
+  for (Offer& offer : offers) {
+    if (kept.size() == kServicesMax || !is_service_name(offer.service) || !names.insert(offer.service).second) {
+      spdlog::warn("plugin {}: its service {} is not offered: a name stands once, is of a-z 0-9 _, and {} are the most",
+                   offer.plugin, offer.service, kServicesMax);
+      continue;
+    }
+    kept.push_back(std::move(offer));
+  }
+  return kept;
 }
 
 json::Array services_of(const std::vector<Offer>& offers) {

@@ -22,6 +22,10 @@ Result<std::vector<json::Object>> read_grants(const json::Object& message, const
                                               Misfit misfit);
 Result<std::vector<Refusal>> read_refusals(const json::Object& message);
 
+// What of `offers` may stand in a list: at most kServicesMax, each name once and well-formed. What is left out is
+// logged.
+std::vector<Offer> admissible(std::vector<Offer> offers);
+
 // The rows of `services` in a registration and in a subconnection_request.
 json::Array services_of(const std::vector<Offer>& offers);
 

@@ -64,6 +64,7 @@ class Running : public MainConnection {
 
   // The thread's door: no exception passes.
   void run() {
+    shared_.board.enter(State::Idle);
     shared_.observer.on_validity_floor(shared_.floor.value());
     while (!shared_.interrupts.stopping()) {
       try {

@@ -113,6 +113,17 @@ TEST_CASE("[conn-3] the WebSocket goes to the URL of the registration, whatever 
   }
 }
 
+TEST_CASE("[conn-6] a server's own port goes before the authentication port") {
+  TestCloud cloud("{}");
+  TestDevice device(cloud, [&](config::Settings& settings) {
+    CHECK(config::Settings().authentication_port == 19443);
+    settings.authentication_port = 1;
+    settings.servers = {{"localhost", true, {cloud.port()}}};
+  });
+  REQUIRE(device.is_established());
+  CHECK(device.observer.told().snapshot.authentication_port == cloud.port());
+}
+
 TEST_CASE("a cloud that answers nonsense is bad_response, and the wait of a round follows") {
   struct Case {
     std::string plan;
@@ -201,7 +212,8 @@ TEST_CASE("a request that was dropped on a used connection is sent once more on 
   TestDevice device(cloud);
   REQUIRE(device.is_established());
   CHECK_FALSE(device.observer.told().snapshot.failure);
-  CHECK(cloud.story().find("Waiting") == std::string::npos);
+  for (const auto* step : {"auth", "auth", "register", "register", "connect"})
+    CHECK(json::text_or(cloud.next(), "seen") == step);
 }
 
 TEST_CASE("[sec-1] a certificate for another host is refused, and no token leaves the device") {

@@ -37,8 +37,10 @@ from cryptography.hazmat.primitives.asymmetric.utils import encode_dss_signature
 from cryptography.x509.oid import NameOID
 
 try:
+    from websockets.protocol import State
     from websockets.server import ServerProtocol as Protocol
 except ImportError:  # python3-websockets of Debian 12
+    from websockets.connection import State
     from websockets.server import ServerConnection as Protocol
 from websockets.frames import Opcode
 
@@ -267,6 +269,8 @@ class Cloud:
 
     def on_message(self, protocol, message):
         def send(**reply):
+            if protocol.state is not State.OPEN:  # a Close came in the same packet
+                return
             protocol.send_text(json.dumps(reply).encode())
 
         if message["type"] == "keepalive" and self.acks:

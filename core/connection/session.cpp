@@ -49,6 +49,8 @@ Session::Session(Shared& shared, const DeviceKey& key)
 }
 
 Outcome Session::perform(Action action, std::size_t server) {
+  // An open connection is left in good order: by the link, which looks for itself.
+  if (action == Action::Serve) return serve();
   take_requests(shared_);
   if (const auto interrupted = shared_.interrupts.taken()) return *interrupted;
   server_ = &servers_.at(server);
@@ -63,10 +65,8 @@ Outcome Session::perform(Action action, std::size_t server) {
       return register_device();
     case Action::DialConnection:
       return dial_connection();
-    case Action::Upgrade:
-      return upgrade();
     default:
-      return serve();
+      return upgrade();
   }
 }
 

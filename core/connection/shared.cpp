@@ -1,14 +1,16 @@
 #include "core/connection/shared.hpp"
 
 #include "core/base/encoding.hpp"
+#include "core/connection/grants.hpp"
 
 namespace hawser::connection {
 
 std::vector<std::string> take_requests(Shared& shared) {
   auto taken = shared.requests.take();
   if (taken.offers) {
-    shared.offers = std::move(*taken.offers);
-    shared.grants_wanted = true;
+    auto offers = admissible(std::move(*taken.offers));
+    shared.grants_wanted |= json::to_text(services_of(offers)) != json::to_text(services_of(shared.offers));
+    shared.offers = std::move(offers);
   }
   shared.grants_wanted |= taken.grants;
   for (const auto id : taken.reach) {

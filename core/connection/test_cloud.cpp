@@ -54,6 +54,8 @@ TestCloud::~TestCloud() {
   ::waitpid(pid_, nullptr, 0);
 }
 
+void TestCloud::freeze() { ::kill(pid_, SIGSTOP); }
+
 std::string TestCloud::read_line(milliseconds patience) {
   const TimePoint limit = Clock::now() + patience;
   for (;;) {
