@@ -352,6 +352,29 @@ def test_texts_best_effort_and_compression_pass_in_both_directions():
     scenario(play)
 
 
+def test_a_flood_through_a_small_outbox_is_paused_and_arrives_whole_over_losses():
+    async def play(cloud, host):
+        await host.say(**cloud.grant(max_in_flight_messages=1000))
+        connection, _, _ = await cloud.welcome()
+        await say(connection, type="do", what="flood")
+        stored = 0
+        while stored < 20000:
+            kind, number, payload = parts(await receive(connection))
+            assert (kind, number) == (2, stored + 1) and payload.startswith(b"%d " % stored) and len(payload) == 512
+            stored += 1
+            if stored % 500 == 0:
+                await say(connection, type="ack", seq=stored)
+            if stored % 7000 == 0:
+                await connection.close(1012)
+                connection, _, _ = await cloud.welcome(acked=stored)
+        await host.logs("flood done with pauses")
+        await host.logs("acked 20000")
+        status = await host.hears(type="subconnection", state="ready", acked_seq=20000)
+        assert status["dropped"] == {} and status["buffer_full_count"] > 0 and status["queued_bytes"] == 0
+
+    scenario(play)
+
+
 def test_a_revocation_is_obeyed_with_4012_also_while_the_plugin_is_stuck():
     async def play(cloud, host):
         await host.say(**cloud.grant())

@@ -102,7 +102,8 @@ class Instance {
   bool ended_ = false;
 
   bool started_ = false;
-  bool stopping_ = false, draining_ = false;
+  std::atomic<bool> stopping_{false};
+  bool draining_ = false;
   TimePoint stop_until_{};
   std::size_t running_subconnections_ = 0;
 

@@ -51,16 +51,14 @@ void Instance::health(std::int32_t state, hws_str detail) {
   static constexpr const char* kStates[] = {"", "ready", "degraded", "stopped", "faulted"};
   if (state < HWS_READY || state > HWS_FAULTED) return;
   const std::string words = printable(view(detail), 1024);
-  if (state == HWS_STOPPED) {
+  if (state == HWS_STOPPED && stopping_) {
     {
       const std::lock_guard lock(mutex_);
       stopped_detail_ = words;
     }
     // The core hears of it when what is left has been sent. Should the loop be full, the deadline does the same.
-    if (loop_.post([this] {
-          if (stopping_) drain();
-        }))
-      return;
+    (void)loop_.post([this] { drain(); });
+    return;
   }
   auto message = message_of("health");
   message->set("state", kStates[state]);

@@ -18,6 +18,7 @@ struct Probe {
   hws_subconn* connection = nullptr;
   std::uint64_t pending = 0;
   bool failed_once = false;
+  int flood_left = 0, flood_sent = 0, refusals = 0;
 };
 
 hws_str str(const std::string& text) { return {text.data(), text.size()}; }
@@ -29,13 +30,32 @@ bool wants(const Probe& probe, const char* what) { return probe.config.find(what
 
 void opened(void* user, hws_subconn*, hws_str about) { say(*static_cast<Probe*>(user), "opened " + text(about)); }
 
+void flood(Probe& probe) {
+  while (probe.flood_left > 0) {
+    std::string payload = std::to_string(probe.flood_sent) + " ";
+    payload.resize(512, '.');
+    if (probe.subconn->send_durable(probe.connection, payload.data(), payload.size(), 0, nullptr) != HWS_OK) {
+      ++probe.refusals;
+      return;  // writable() goes on
+    }
+    ++probe.flood_sent;
+    --probe.flood_left;
+  }
+  say(probe, "flood done " + std::string(probe.refusals > 0 ? "with pauses" : "at once"));
+}
+
+void writable(void* user, hws_subconn*) { flood(*static_cast<Probe*>(user)); }
+
 // {"type":"do","send":"<payload>"} and the like, read by looking for words: this is a test, not a parser.
 void on_text(void* user, hws_subconn* connection, hws_str json) {
   auto& probe = *static_cast<Probe*>(user);
   const std::string words = text(json);
   say(probe, "text " + words);
   const auto is = [&](const char* what) { return words.find(what) != std::string::npos; };
-  if (is("send_ten")) {
+  if (is("flood")) {
+    probe.flood_left = 20'000;
+    flood(probe);
+  } else if (is("send_ten")) {
     for (int i = 0; i < 10; ++i) {
       const std::string payload = "message " + std::to_string(i);
       probe.subconn->send_durable(connection, payload.data(), payload.size(), 0, nullptr);
@@ -96,6 +116,7 @@ void open_service(Probe& probe) {
   params.size = sizeof params;
   params.service = "probe";
   params.protocol = "acme.probe.v1";
+  params.outbox_bytes = 1024 * 1024;
   hws_subconn_events events{};
   events.size = sizeof events;
   events.opened = opened;
@@ -104,6 +125,7 @@ void open_service(Probe& probe) {
   events.durable = durable;
   events.acked = acked;
   events.nacked = nacked;
+  events.writable = writable;
   events.closed = closed;
   const hws_status status = probe.subconn->open(probe.ctx, &params, &events, &probe, &probe.connection);
   if (status != HWS_OK) say(probe, "open answered " + std::to_string(status));
