@@ -159,6 +159,7 @@ void Job::reload() {
       if (*alive && !over_) reloaded(name, result);
     });
   } catch (const sdk::Error& error) {
+    if (at_ == 1) journal_.reload_again = false;  // no action has seen the new files
     throw Refusal("reload_failed", "the action " + name + " cannot run: " + error.what());
   }
 }

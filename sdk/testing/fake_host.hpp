@@ -138,7 +138,7 @@ class FakeHost {
   // ---- running
   Milliseconds now() const { return now_; }  // virtual, since construction
   // Lets the plugin work until the condition holds: posts, descriptors, then the next timer. False: `virtual_limit` of
-  // virtual time is over, or 20 s of real time.
+  // virtual time is over, or 5 s of real time.
   bool run_until(const std::function<bool()>& condition, Milliseconds virtual_limit = std::chrono::minutes(2));
   // Lets all that is due in the next `span` happen.
   void advance(Milliseconds span);
