@@ -68,10 +68,10 @@ struct StreamKey {
 };
 
 struct InboundStream {
-  Seq stored = 0;                // highest number stored without a gap
-  std::vector<Seq> nacked;       // the last 1000
-  std::int64_t received = 0;     // messages stored with effect
-  std::int64_t skipped = 0;      // numbers the device passed over
+  Seq stored = 0;             // highest number stored without a gap
+  std::vector<Seq> nacked;    // the last 1000
+  std::int64_t received = 0;  // messages stored with effect
+  std::int64_t skipped = 0;   // numbers the device passed over
 };
 
 struct OutboundMessage {

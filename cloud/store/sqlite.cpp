@@ -37,8 +37,9 @@ Database::Database(const std::string& path) {
   }
   sqlite3_extended_result_codes(handle_, 1);
   sqlite3_busy_timeout(handle_, kBusyMs);
-  script("PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL; PRAGMA foreign_keys=ON; PRAGMA cache_size=-4096;"
-         "PRAGMA journal_size_limit=16777216;");
+  script(
+      "PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL; PRAGMA foreign_keys=ON; PRAGMA cache_size=-4096;"
+      "PRAGMA journal_size_limit=16777216;");
 }
 
 Database::~Database() {

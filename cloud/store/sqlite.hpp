@@ -69,7 +69,12 @@ class Database {
   template <typename... Values>
   std::optional<std::int64_t> one_integer(std::string_view sql, const Values&... values) {
     std::optional<std::int64_t> found;
-    query(sql, [&](const Row& row) { if (!found && !row.is_null(0)) found = row.integer(0); }, values...);
+    query(
+        sql,
+        [&](const Row& row) {
+          if (!found && !row.is_null(0)) found = row.integer(0);
+        },
+        values...);
     return found;
   }
 

@@ -111,7 +111,8 @@ bool SqliteStore::set_blocked(const std::string& serial, bool blocked) {
 std::optional<DeviceRecord> SqliteStore::device(const std::string& serial) {
   static const std::string sql = std::string(kDeviceColumns) + " WHERE serial=?";
   std::optional<DeviceRecord> found;
-  database_.query(sql, [&](const Row& row) { found = device_of(row); }, serial);
+  database_.query(
+      sql, [&](const Row& row) { found = device_of(row); }, serial);
   return found;
 }
 
@@ -184,8 +185,11 @@ std::optional<TokenRecord> SqliteStore::token(const std::string& hash) {
   database_.query(
       "SELECT hash, kind, serial, generation, service, plugin, digest, protocol, expires_at FROM token WHERE hash=?",
       [&](const Row& row) {
-        found = TokenRecord{row.text(0), static_cast<TokenKind>(row.integer(1)), row.text(2), row.text(3), row.text(4),
-                            row.text(5), row.text(6), row.text(7), row.integer(8)};
+        found = TokenRecord{row.text(0),   static_cast<TokenKind>(row.integer(1)),
+                            row.text(2),   row.text(3),
+                            row.text(4),   row.text(5),
+                            row.text(6),   row.text(7),
+                            row.integer(8)};
       },
       hash);
   return found;
@@ -240,8 +244,10 @@ int SqliteStore::add_events(const std::string& serial, std::span<const EventReco
         " VALUES(?,?,?,?,?,?,?,?,?)",
         serial, event.id, event.at, event.kind, event.service, event.reason, event.detail, event.uptime_ms,
         event.received_at);
-  database_.run("DELETE FROM event WHERE number IN (SELECT number FROM event WHERE serial=? ORDER BY number DESC"
-                " LIMIT -1 OFFSET ?)", serial, kEventsPerDeviceMax);
+  database_.run(
+      "DELETE FROM event WHERE number IN (SELECT number FROM event WHERE serial=? ORDER BY number DESC"
+      " LIMIT -1 OFFSET ?)",
+      serial, kEventsPerDeviceMax);
   transaction.commit();
   return added;
 }
@@ -300,7 +306,9 @@ std::vector<CommandRecord> SqliteStore::open_commands(const std::string& serial)
   std::vector<CommandRecord> found;
   database_.query(
       "SELECT id, name, args, state, result FROM command WHERE serial=? AND state='open' ORDER BY number LIMIT ?",
-      [&](const Row& row) { found.push_back({row.text(0), row.text(1), row.text(2), row.text(3), row.text(4)}); },
+      [&](const Row& row) {
+        found.push_back({row.text(0), row.text(1), row.text(2), row.text(3), row.text(4)});
+      },
       serial, kOpenCommandsMax);
   return found;
 }
@@ -317,7 +325,10 @@ std::optional<CommandRecord> SqliteStore::command(const std::string& serial, con
   std::optional<CommandRecord> found;
   database_.query(
       "SELECT id, name, args, state, result FROM command WHERE serial=? AND id=?",
-      [&](const Row& row) { found = {row.text(0), row.text(1), row.text(2), row.text(3), row.text(4)}; }, serial, id);
+      [&](const Row& row) {
+        found = {row.text(0), row.text(1), row.text(2), row.text(3), row.text(4)};
+      },
+      serial, id);
   return found;
 }
 

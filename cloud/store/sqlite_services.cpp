@@ -14,9 +14,12 @@ void SqliteStore::store_points(const std::string& serial, const std::vector<Metr
   for (const MetricPoint& point : points) {
     const auto find = [&] {
       std::optional<std::pair<std::int64_t, std::int64_t>> found;
-      database_.query("SELECT number, points FROM metric WHERE serial=? AND name=? AND attributes=?",
-                      [&](const Row& row) { found = {row.integer(0), row.integer(1)}; }, serial, point.name,
-                      point.attributes);
+      database_.query(
+          "SELECT number, points FROM metric WHERE serial=? AND name=? AND attributes=?",
+          [&](const Row& row) {
+            found = {row.integer(0), row.integer(1)};
+          },
+          serial, point.name, point.attributes);
       return found;
     };
     auto series = find();
@@ -54,12 +57,13 @@ void SqliteStore::store_chunk(const std::string& serial, const LogChunk& chunk, 
   auto used = database_.one_integer("SELECT bytes FROM log_use WHERE serial=?", serial).value_or(0);
   while (used > kLogBytesPerDeviceMax) {
     std::int64_t oldest = 0, freed = 0;
-    database_.query("SELECT number, bytes FROM log WHERE serial=? ORDER BY number LIMIT 1",
-                    [&](const Row& row) {
-                      oldest = row.integer(0);
-                      freed = row.integer(1);
-                    },
-                    serial);
+    database_.query(
+        "SELECT number, bytes FROM log WHERE serial=? ORDER BY number LIMIT 1",
+        [&](const Row& row) {
+          oldest = row.integer(0);
+          freed = row.integer(1);
+        },
+        serial);
     if (oldest == 0) break;
     database_.run("DELETE FROM log WHERE number=?", oldest);
     database_.run("UPDATE log_use SET bytes=bytes-? WHERE serial=?", freed, serial);
@@ -92,8 +96,9 @@ std::vector<MetricValue> SqliteStore::metrics(const std::string& serial, bool wi
       },
       serial);
   for (std::size_t i = 0; with_history && i < found.size(); ++i)
-    database_.query("SELECT at, value FROM metric_point WHERE metric=? ORDER BY at",
-                    [&](const Row& row) { found[i].history.emplace_back(row.integer(0), row.real(1)); }, numbers[i]);
+    database_.query(
+        "SELECT at, value FROM metric_point WHERE metric=? ORDER BY at",
+        [&](const Row& row) { found[i].history.emplace_back(row.integer(0), row.real(1)); }, numbers[i]);
   return found;
 }
 
@@ -104,8 +109,8 @@ void SqliteStore::logs(const std::string& serial, const std::string& source,
       " contiguous, received_at, body FROM log WHERE serial=? AND (?='' OR source=?) ORDER BY number",
       [&](const Row& row) {
         StoredLog log;
-        log.chunk = {row.text(0),    row.text(1),    row.text(5),     row.text(6),         row.text(7),
-                     row.text(10),   row.text(12),   row.integer(2),  row.integer(3),      row.integer(4),
+        log.chunk = {row.text(0),    row.text(1),         row.text(5),          row.text(6),    row.text(7),
+                     row.text(10),   row.text(12),        row.integer(2),       row.integer(3), row.integer(4),
                      row.integer(9), row.integer(8) != 0, row.integer(11) != 0, row.text(15)};
         log.contiguous = row.integer(13) != 0;
         log.received_at = row.integer(14);

@@ -15,9 +15,9 @@ class SqliteStore final : public Store {
   static constexpr Millis kEventAgeMax = 7LL * 24 * 3600 * 1000;
   static constexpr int kEventsPerDeviceMax = 20'000;
   static constexpr int kNackedKept = 1000;
-  static constexpr int kStreamsPerServiceMax = 8;      // streams of one service that are remembered
-  static constexpr int kSeriesPerDeviceMax = 20'000;   // metrics beyond are dropped and counted
-  static constexpr int kHistoryPoints = 360;           // per series
+  static constexpr int kStreamsPerServiceMax = 8;     // streams of one service that are remembered
+  static constexpr int kSeriesPerDeviceMax = 20'000;  // metrics beyond are dropped and counted
+  static constexpr int kHistoryPoints = 360;          // per series
   static constexpr std::int64_t kLogBytesPerDeviceMax = 256LL << 20;
   static constexpr int kRevisionsPerDeviceMax = 200;
   static constexpr int kOpenCommandsMax = 256;

@@ -46,8 +46,9 @@ void SqliteStore::advance(const ReceivedMessage& message, Millis now) {
       "UPDATE inbound SET stored=?, received=received+?, nacked=nacked+?, skipped=skipped+?, used_at=?"
       " WHERE serial=? AND service=? AND stream=? AND stored=?",
       message.last, data ? 1 : 0, nacked ? 1 : 0, skipped, now, key.serial, key.service, key.stream, message.first - 1);
-  if (moved != 1) throw StoreError("stream " + key.stream + ": number " + std::to_string(message.first) +
-                                   " does not follow what is stored");
+  if (moved != 1)
+    throw StoreError("stream " + key.stream + ": number " + std::to_string(message.first) +
+                     " does not follow what is stored");
   if (!nacked) return;
   database_.run("INSERT INTO inbound_nacked VALUES(?,?,?,?,?)", key.serial, key.service, key.stream, message.first,
                 message.reason);
@@ -63,7 +64,10 @@ OutboundStream SqliteStore::ensure_outbound(const std::string& serial, const std
   OutboundStream found;
   database_.query(
       "SELECT stream, next_seq, acked FROM outbound WHERE serial=? AND service=?",
-      [&](const Row& row) { found = {row.text(0), row.integer(1), row.integer(2)}; }, serial, service);
+      [&](const Row& row) {
+        found = {row.text(0), row.integer(1), row.integer(2)};
+      },
+      serial, service);
   return found;
 }
 
@@ -104,7 +108,10 @@ std::vector<OutboundMessage> SqliteStore::outbound_after(const std::string& seri
   std::vector<OutboundMessage> found;
   database_.query(
       "SELECT seq, payload FROM outbound_message WHERE serial=? AND service=? AND seq>? ORDER BY seq LIMIT ?",
-      [&](const Row& row) { found.push_back({row.integer(0), row.text(1)}); }, serial, service, after, most);
+      [&](const Row& row) {
+        found.push_back({row.integer(0), row.text(1)});
+      },
+      serial, service, after, most);
   return found;
 }
 
@@ -118,8 +125,10 @@ void SqliteStore::outbound_acked(const std::string& serial, const std::string& s
 void SqliteStore::outbound_nacked(const std::string& serial, const std::string& service, Seq seq,
                                   const std::string& code, const std::string& message) {
   Transaction transaction(database_);
-  database_.run("INSERT OR IGNORE INTO outbound_nacked SELECT serial, service, stream, ?, ?, ? FROM outbound"
-                " WHERE serial=? AND service=?", seq, code, message, serial, service);
+  database_.run(
+      "INSERT OR IGNORE INTO outbound_nacked SELECT serial, service, stream, ?, ?, ? FROM outbound"
+      " WHERE serial=? AND service=?",
+      seq, code, message, serial, service);
   database_.run("DELETE FROM outbound_nacked WHERE serial=? AND service=? AND seq<?", serial, service,
                 seq - kNackedKept);
   transaction.commit();
@@ -128,8 +137,9 @@ void SqliteStore::outbound_nacked(const std::string& serial, const std::string& 
 void SqliteStore::renew_outbound(const std::string& serial, const std::string& service) {
   Transaction transaction(database_);
   std::vector<Seq> left;
-  database_.query("SELECT seq FROM outbound_message WHERE serial=? AND service=? ORDER BY seq",
-                  [&](const Row& row) { left.push_back(row.integer(0)); }, serial, service);
+  database_.query(
+      "SELECT seq FROM outbound_message WHERE serial=? AND service=? ORDER BY seq",
+      [&](const Row& row) { left.push_back(row.integer(0)); }, serial, service);
   Seq next = 1;  // ascending and never above the old number, so no two meet on the way
   for (const Seq seq : left)
     database_.run("UPDATE outbound_message SET seq=? WHERE serial=? AND service=? AND seq=?", next++, serial, service,
@@ -149,8 +159,9 @@ std::vector<std::string> SqliteStore::take_texts(const std::string& serial, cons
   std::vector<std::string> found;
   if (!database_.one_integer("SELECT 1 FROM text WHERE serial=? AND service=?", serial, service)) return found;
   Transaction transaction(database_, Transaction::Kind::Quick);
-  database_.query("SELECT text FROM text WHERE serial=? AND service=? ORDER BY number",
-                  [&](const Row& row) { found.push_back(row.text(0)); }, serial, service);
+  database_.query(
+      "SELECT text FROM text WHERE serial=? AND service=? ORDER BY number",
+      [&](const Row& row) { found.push_back(row.text(0)); }, serial, service);
   database_.run("DELETE FROM text WHERE serial=? AND service=?", serial, service);
   transaction.commit();
   return found;

@@ -30,10 +30,10 @@ class Store {
   virtual bool bind(const std::string& serial, const std::string& thumbprint, Millis now) = 0;
   // What the device said of itself at its authentication; quick. A model that the operator gave stays.
   virtual void note_agent(const std::string& serial, const std::string& agent, const std::string& model) = 0;
-  virtual void note_registration(const DeviceRecord& device) = 0;                             // quick
+  virtual void note_registration(const DeviceRecord& device) = 0;  // quick
   virtual void note_main_state(const std::string& serial, const std::string& state, const std::string& peer,
-                               const std::string& reason, Millis now) = 0;                    // quick
-  virtual void forget_connections(Millis now) = 0;  // at a start: nobody is connected yet
+                               const std::string& reason, Millis now) = 0;  // quick
+  virtual void forget_connections(Millis now) = 0;                          // at a start: nobody is connected yet
 
   // Tokens, quick. At most kTokensPerOwner of a kind are kept per device and service, the oldest goes.
   static constexpr int kTokensPerOwner = 16;
@@ -44,7 +44,7 @@ class Store {
   virtual void set_services(const std::string& serial, std::span<const ServiceRecord> services) = 0;
   virtual std::vector<ServiceRecord> services(const std::string& serial) = 0;
   virtual void note_service_state(const std::string& serial, const std::string& service, const std::string& state,
-                                  const std::string& reason, Millis now) = 0;                 // quick
+                                  const std::string& reason, Millis now) = 0;  // quick
 
   // Events: ids seen in seven days are dropped. Returns how many were new.
   virtual int add_events(const std::string& serial, std::span<const EventRecord> events) = 0;

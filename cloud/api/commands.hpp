@@ -1,0 +1,45 @@
+#pragma once
+
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "cloud/store/store.hpp"
+
+// What operators do from the command line, on the same store as a running `serve`. Each returns the exit code: 0 done,
+// 1 refused or failed with a sentence on standard error. Output goes to standard output.
+namespace hawser::cloud {
+
+struct DeviceOptions {
+  std::string serial, model;
+  bool password_stdin = false;
+  bool json = false;
+};
+
+int device_add(Store& store, const DeviceOptions& options);
+int device_list(Store& store, bool json);
+int device_show(Store& store, const DeviceOptions& options);
+int device_remove(Store& store, const std::string& serial);
+int device_block(Store& store, const std::string& serial, bool blocked);
+int unbinding_code(Store& store, const std::string& serial);
+int show_logs(Store& store, const std::string& serial, const std::string& source, bool json);
+int show_metrics(Store& store, const std::string& serial, bool json, int set_interval_s);
+int send_command(Store& store, const std::string& serial, const std::string& name, const std::string& args, int wait_s);
+
+struct PushOptions {
+  std::string serial;
+  bool check = false;
+  std::vector<std::string> reload, files, deleted;  // files: PATH=LOCALFILE
+  int confirm_timeout_s = 120;
+  int wait_s = 0;
+  std::string until = "applied";
+  std::string mode, owner, group;      // empty: as the local file's
+  std::size_t part_bytes = 512 << 10;  // content of one part before base64
+};
+int config_push(Store& store, const PushOptions& options);
+int config_show(Store& store, const std::string& serial, bool json);
+
+// "device X is not added" on standard error and 1, or nothing.
+std::optional<int> refuse_unknown(Store& store, const std::string& serial);
+
+}  // namespace hawser::cloud

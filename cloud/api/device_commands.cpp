@@ -1,0 +1,284 @@
+#include <algorithm>
+#include <iostream>
+#include <thread>
+
+#include "cloud/api/commands.hpp"
+#include "cloud/gateway/clock.hpp"
+#include "cloud/gateway/proof.hpp"
+#include "cloud/gateway/strict_json.hpp"
+#include "core/base/encoding.hpp"
+
+namespace hawser::cloud {
+namespace {
+
+constexpr int kEventsShown = 200;
+constexpr Millis kCodeLife = 10 * 60 * 1000;
+constexpr auto kPoll = std::chrono::milliseconds(50);
+
+int failed(const std::string& sentence) {
+  std::cerr << "hawser-cloud: " << sentence << "\n";
+  return 1;
+}
+
+Json time_of(Millis at) {
+  if (at == 0) return nullptr;
+  const std::time_t seconds = at / 1000;
+  std::tm parts{};
+  gmtime_r(&seconds, &parts);
+  char text[32];
+  std::strftime(text, sizeof text, "%Y-%m-%dT%H:%M:%SZ", &parts);
+  return text;
+}
+
+std::string dumped(const Json& json) { return json.dump(2, ' ', false, Json::error_handler_t::replace) + "\n"; }
+
+Json summary(const DeviceRecord& device) {
+  return {{"serial", device.serial},
+          {"model", device.model},
+          {"state", device.blocked ? "blocked" : device.state},
+          {"state_since", time_of(device.state_since)},
+          {"bound", !device.key_thumbprint.empty()},
+          {"site", device.site},
+          {"hostname", device.hostname},
+          {"added_at", time_of(device.added_at)}};
+}
+
+Json subconnections(Store& store, const std::string& serial) {
+  Json list = Json::array();
+  const auto figures = store.figures(serial);
+  for (const ServiceRecord& service : store.services(serial)) {
+    Json entry = {{"service", service.service},
+                  {"plugin", service.plugin},
+                  {"version", service.version},
+                  {"digest", service.digest},
+                  {"state", service.state},
+                  {"since", time_of(service.since)},
+                  {"reason", service.reason},
+                  {"acked", 0},
+                  {"received", 0},
+                  {"nacked", 0},
+                  {"skipped", 0},
+                  {"outbound_pending", 0},
+                  {"outbound_acked", 0},
+                  {"stream", nullptr}};
+    std::int64_t received = 0, nacked = 0, skipped = 0;
+    for (const StreamFigures& stream : figures) {  // the last is the present one; sums go over all that are kept
+      if (stream.service != service.service) continue;
+      received += stream.received;
+      nacked += stream.nacked;
+      skipped += stream.skipped;
+      entry["stream"] = stream.stream;
+      entry["acked"] = stream.acked;
+      entry["outbound_pending"] = stream.outbound_pending;
+      entry["outbound_acked"] = stream.outbound_acked;
+    }
+    entry["received"] = received;
+    entry["nacked"] = nacked;
+    entry["skipped"] = skipped;
+    list.push_back(std::move(entry));
+  }
+  return list;
+}
+
+Json metrics_json(Store& store, const std::string& serial, bool with_history) {
+  Json list = Json::array();
+  for (const MetricValue& metric : store.metrics(serial, with_history)) {
+    Json entry = {{"name", metric.point.name},
+                  {"unit", metric.point.unit},
+                  {"attributes", Json::parse(metric.point.attributes)},
+                  {"value", metric.point.value},
+                  {"at", time_of(metric.point.at)}};
+    if (with_history) {
+      entry["history"] = Json::array();
+      for (const auto& [at, value] : metric.history) entry["history"].push_back({at, value});
+    }
+    list.push_back(std::move(entry));
+  }
+  return list;
+}
+
+Json events_json(Store& store, const std::string& serial) {
+  Json list = Json::array();
+  for (const EventRecord& event : store.events(serial, kEventsShown))
+    list.push_back({{"id", event.id},
+                    {"at", event.at.empty() ? Json() : Json(event.at)},
+                    {"received_at", time_of(event.received_at)},
+                    {"uptime_ms", event.uptime_ms},
+                    {"kind", event.kind},
+                    {"service", event.service},
+                    {"reason", event.reason},
+                    {"detail", event.detail}});
+  return list;
+}
+
+Json whole(Store& store, const DeviceRecord& device) {
+  Json json = summary(device);
+  json["binding"] = {{"key_thumbprint", device.key_thumbprint.empty() ? Json() : Json(device.key_thumbprint)},
+                     {"bound_at", time_of(device.bound_at)},
+                     {"password_set", device.password.has_value()}};
+  json["agent"] = device.agent;
+  json["boot_id"] = device.boot_id;
+  json["peer"] = device.peer;
+  json["last_reason"] = device.last_reason.empty() ? Json() : Json(device.last_reason);
+  json["registered_at"] = time_of(device.registered_at);
+  json["keepalive_s"] = device.keepalive_s;
+  json["keepalive_count"] = device.keepalive_count;
+  json["ping_s"] = device.ping_s;
+  json["subconnections"] = subconnections(store, device.serial);
+  json["metrics"] = metrics_json(store, device.serial, false);
+  json["events"] = events_json(store, device.serial);
+  return json;
+}
+
+std::string safe(const Json& value) {
+  return value.is_string() ? printable(value.get<std::string>(), 256) : value.dump();
+}
+
+void print_metric(const Json& metric) {
+  std::cout << "  " << safe(metric["name"]) << " "
+            << printable(metric["attributes"].dump(-1, ' ', false, Json::error_handler_t::replace), 256) << " = "
+            << metric["value"].dump() << " " << safe(metric["unit"]) << "\n";
+}
+
+}  // namespace
+
+std::optional<int> refuse_unknown(Store& store, const std::string& serial) {
+  if (store.device(serial)) return std::nullopt;
+  return failed("device " + printable(serial, 64) + " is not added; hawser-cloud device list shows who is");
+}
+
+int device_add(Store& store, const DeviceOptions& options) {
+  if (!is_serial(options.serial)) return failed("a serial is 1 to 64 of A-Z a-z 0-9 . _ -");
+  DeviceRecord device;
+  device.serial = options.serial;
+  device.model = options.model;
+  device.generation = random_uuid();
+  device.added_at = Now::real().wall;
+  if (options.password_stdin) {
+    std::string password;
+    std::getline(std::cin, password);
+    if (password.empty() || password.size() > 128)
+      return failed("a password is 1 to 128 bytes on one line of standard input");
+    device.password = password;
+  }
+  if (auto added = store.add_device(device); !added) return failed(added.error().message);
+  std::cout << "device " << device.serial << " added; it may enrol within 7 days\n";
+  return 0;
+}
+
+int device_list(Store& store, bool json) {
+  Json list = Json::array();
+  for (const DeviceRecord& device : store.devices()) list.push_back(summary(device));
+  if (json) return (std::cout << dumped(list)), 0;
+  for (const Json& device : list)
+    std::cout << safe(device["serial"]) << "  " << safe(device["state"]) << "  "
+              << (device["bound"] ? "bound" : "unbound") << "  " << safe(device["model"]) << "  "
+              << safe(device["site"]) << "\n";
+  return 0;
+}
+
+int device_show(Store& store, const DeviceOptions& options) {
+  const auto device = store.device(options.serial);
+  if (!device) return *refuse_unknown(store, options.serial);
+  const Json json = whole(store, *device);
+  if (options.json) return (std::cout << dumped(json)), 0;
+  for (const char* key :
+       {"serial", "model", "state", "state_since", "site", "hostname", "agent", "peer", "last_reason"})
+    std::cout << key << ": " << safe(json[key]) << "\n";
+  std::cout << "bound key: " << safe(json["binding"]["key_thumbprint"]) << "\nsubconnections:\n";
+  for (const Json& entry : json["subconnections"])
+    std::cout << "  " << safe(entry["service"]) << "  " << safe(entry["state"]) << "  acknowledged "
+              << entry["acked"].dump() << ", received " << entry["received"].dump() << ", refused "
+              << entry["nacked"].dump() << "\n";
+  std::cout << "metrics:\n";
+  for (const Json& metric : json["metrics"]) print_metric(metric);
+  std::cout << "events:\n";
+  for (const Json& event : json["events"])
+    std::cout << "  " << safe(event["at"]) << "  " << safe(event["kind"]) << "  " << safe(event["service"]) << "  "
+              << safe(event["reason"]) << "  " << safe(event["detail"]) << "\n";
+  return 0;
+}
+
+int device_remove(Store& store, const std::string& serial) {
+  if (!store.remove_device(serial)) return *refuse_unknown(store, serial);
+  std::cout << "device " << serial << " removed with everything that was kept of it\n";
+  return 0;
+}
+
+int device_block(Store& store, const std::string& serial, bool blocked) {
+  if (!store.set_blocked(serial, blocked)) return *refuse_unknown(store, serial);
+  std::cout << "device " << serial << (blocked ? " blocked\n" : " may connect again\n");
+  return 0;
+}
+
+// The answer is the same for a serial that nobody added: it shows neither owner nor existence.
+int unbinding_code(Store& store, const std::string& serial) {
+  if (!is_serial(serial)) return failed("a serial is 1 to 64 of A-Z a-z 0-9 . _ -");
+  constexpr std::string_view kAlphabet = "ABCDEFGHIJKLMNOPQRSTUVWXYZ23456789";
+  std::string code;
+  for (int i = 0; i < 8; ++i) code += kAlphabet[random_below(kAlphabet.size())];
+  store.add_unbinding_code(serial, hex(sha256(serial + " " + code)), Now::real().wall + kCodeLife);
+  std::cout << code << "\n";
+  std::cerr << "valid once, for ten minutes; on the device: hawserctl unbind " << code << "\n";
+  return 0;
+}
+
+int show_logs(Store& store, const std::string& serial, const std::string& source, bool json) {
+  if (auto refused = refuse_unknown(store, serial)) return *refused;
+  store.logs(serial, source, [&](const StoredLog& log) {
+    if (!json) {
+      if (log.chunk.pull.empty()) std::cout << log.chunk.body;
+      return;
+    }
+    const LogChunk& c = log.chunk;
+    Json line = {{"source", c.source},
+                 {"file_id", c.file_id},
+                 {"offset", c.offset},
+                 {"end_offset", c.end_offset},
+                 {"lines", c.lines},
+                 {"first_at", c.first_at},
+                 {"format", c.format},
+                 {"partial", c.partial},
+                 {"lost", c.lost},
+                 {"pull", c.pull.empty() ? Json() : Json(c.pull)},
+                 {"contiguous", log.contiguous},
+                 {"received_at", time_of(log.received_at)},
+                 {"body_b64", base64(c.body)}};
+    std::cout << line.dump(-1, ' ', false, Json::error_handler_t::replace) << "\n";
+  });
+  return 0;
+}
+
+int show_metrics(Store& store, const std::string& serial, bool json, int set_interval_s) {
+  if (auto refused = refuse_unknown(store, serial)) return *refused;
+  if (set_interval_s > 0) {
+    store.queue_text(serial, "monitoring", Json{{"type", "set_interval"}, {"interval_s", set_interval_s}}.dump());
+    std::cout << "the device is asked to sample every " << set_interval_s << " s while it is connected\n";
+    return 0;
+  }
+  const Json list = metrics_json(store, serial, json);
+  if (json) return (std::cout << dumped(list)), 0;
+  for (const Json& metric : list) print_metric(metric);
+  return 0;
+}
+
+int send_command(Store& store, const std::string& serial, const std::string& name, const std::string& args,
+                 int wait_s) {
+  if (auto refused = refuse_unknown(store, serial)) return *refused;
+  const auto parsed = parse_strict(args);
+  if (!parsed) return failed("--args: " + parsed.error().message);
+  const CommandRecord command{random_uuid(), name, parsed->dump(), "open", ""};
+  store.add_command(serial, command, Now::real().wall);
+  std::cerr << "command " << command.id << " queued\n";
+  for (const auto end = Now::real().mono + wait_s * 1000LL; Now::real().mono < end;
+       std::this_thread::sleep_for(kPoll)) {
+    const auto answer = store.command(serial, command.id);
+    if (!answer) return failed("the device was removed meanwhile");
+    if (answer->state == "open") continue;
+    std::cout << answer->result << "\n";
+    return answer->state == "done" ? 0 : 1;
+  }
+  return wait_s == 0 ? 0 : failed("no answer within " + std::to_string(wait_s) + " s; it stays queued");
+}
+
+}  // namespace hawser::cloud

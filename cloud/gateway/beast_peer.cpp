@@ -1,0 +1,174 @@
+#include "cloud/gateway/beast_peer.hpp"
+
+#include <spdlog/spdlog.h>
+
+#include <boost/asio/co_spawn.hpp>
+#include <boost/asio/detached.hpp>
+#include <boost/asio/redirect_error.hpp>
+#include <boost/asio/use_awaitable.hpp>
+
+namespace hawser::cloud {
+
+namespace asio = boost::asio;
+namespace beast = boost::beast;
+namespace websocket = beast::websocket;
+using beast::error_code;
+
+namespace {
+constexpr std::size_t kBufferKept = 64 << 10;  // more is given back after a large message
+}
+
+BeastPeer::BeastPeer(TlsStream stream, std::string address)
+    : stream_(std::move(stream)),
+      address_(std::move(address)),
+      wake_(stream_.get_executor()),
+      write_deadline_(stream_.get_executor()),
+      last_inbound_ms_(Now::real().mono) {}
+
+void BeastPeer::set_options(const std::string& subprotocol) {
+  websocket::stream_base::timeout limits{};
+  limits.handshake_timeout = std::chrono::seconds(kHandshakeSeconds);
+  limits.idle_timeout = websocket::stream_base::none();  // the conversation knows the device's intervals
+  limits.keep_alive_pings = false;
+  beast::get_lowest_layer(stream_).expires_never();
+  stream_.set_option(limits);
+  stream_.set_option(websocket::stream_base::decorator([subprotocol](websocket::response_type& response) {
+    response.set(beast::http::field::sec_websocket_protocol, subprotocol);
+  }));
+  stream_.auto_fragment(true);
+  stream_.write_buffer_bytes(kFrameBytesMax);
+  stream_.read_message_max(0);  // read_message() holds the limit, so that 1009 carries its reason
+  stream_.control_callback([this](websocket::frame_type, beast::string_view) { last_inbound_ms_ = Now::real().mono; });
+}
+
+asio::awaitable<void> BeastPeer::run(HttpRequest request, Upgrade upgrade) {
+  const auto self = shared_from_this();
+  set_options(upgrade.subprotocol);
+  error_code error;
+  co_await stream_.async_accept(request, asio::redirect_error(asio::use_awaitable, error));
+  if (error) co_return;
+  const auto conversation = upgrade.begin(*this);
+  asio::co_spawn(
+      stream_.get_executor(), [self] { return self->write_until_end(); }, asio::detached);
+  try {
+    conversation->on_open();
+    co_await read_until_end(*conversation);
+  } catch (const std::exception& fault) {
+    spdlog::error("{}: connection ended: {}", address_, fault.what());
+    close(1011, "server_error");
+  }
+  reading_ended_ = true;
+  wake_.cancel();
+  const auto code = stream_.reason().code;
+  try {
+    conversation->on_closed(code == websocket::close_code::none ? 1006 : static_cast<int>(code));
+  } catch (const std::exception& fault) {
+    spdlog::error("{}: its end could not be noted: {}", address_, fault.what());
+  }
+}
+
+asio::awaitable<void> BeastPeer::read_until_end(Conversation& conversation) {
+  const std::size_t most = conversation.message_bytes_max();
+  while (co_await read_message(most)) deliver(conversation);
+}
+
+asio::awaitable<bool> BeastPeer::read_message(std::size_t most) {
+  buffer_.consume(buffer_.size());
+  if (buffer_.capacity() > kBufferKept) buffer_ = beast::flat_buffer();
+  do {
+    error_code error;
+    // One byte more than allowed is enough to know.
+    const std::size_t room = std::min(most + 1 - buffer_.size(), kFrameBytesMax);
+    co_await stream_.async_read_some(buffer_, room, asio::redirect_error(asio::use_awaitable, error));
+    if (error) co_return false;
+    last_inbound_ms_ = Now::real().mono;
+    if (buffer_.size() > most) {
+      close(1009, "too_big");
+      buffer_.consume(buffer_.size());
+      for (;;) {  // the rest is read and dropped until the peer has seen the close frame, or the deadline ends it
+        co_await stream_.async_read_some(buffer_, kFrameBytesMax, asio::redirect_error(asio::use_awaitable, error));
+        if (error) co_return false;
+        buffer_.consume(buffer_.size());
+      }
+    }
+  } while (!stream_.is_message_done());
+  co_return true;
+}
+
+void BeastPeer::deliver(Conversation& conversation) {
+  if (closing_) return;
+  const std::string_view bytes(static_cast<const char*>(buffer_.data().data()), buffer_.size());
+  try {
+    stream_.got_text() ? conversation.on_text(bytes) : conversation.on_binary(bytes);
+  } catch (const std::exception& fault) {
+    spdlog::error("{}: a message could not be handled: {}", address_, fault.what());
+    close(1011, "server_error");
+  }
+}
+
+void BeastPeer::enqueue(std::string bytes, bool text) {
+  if (closing_ || given_up_) return;
+  queue_bytes_ += bytes.size();
+  queue_.push_back({std::move(bytes), text});
+  if (queue_bytes_ > kQueueBytesMax || queue_.size() > kQueueMessagesMax) {
+    spdlog::warn("{}: does not read what is sent to it; its connection ends", address_);
+    return give_up();
+  }
+  wake_.cancel();
+}
+
+void BeastPeer::close(int code, std::string_view reason) {
+  if (closing_ || given_up_) return;
+  closing_ = websocket::close_reason(static_cast<websocket::close_code>(code),
+                                     beast::string_view(reason.data(), reason.size()));
+  wake_.cancel();
+}
+
+void BeastPeer::give_up() {
+  given_up_ = true;
+  queue_.clear();
+  queue_bytes_ = 0;
+  error_code ignored;
+  beast::get_lowest_layer(stream_).socket().close(ignored);
+  wake_.cancel();
+}
+
+asio::awaitable<void> BeastPeer::write_until_end() {
+  const auto self = shared_from_this();
+  while (!given_up_ && !(reading_ended_ && !closing_)) {
+    if (!queue_.empty()) {
+      co_await write_one();
+    } else if (closing_) {
+      error_code error;
+      write_deadline_.expires_after(std::chrono::seconds(kHandshakeSeconds));
+      write_deadline_.async_wait([self](error_code cancelled) {
+        if (!cancelled) self->give_up();
+      });
+      if (!reading_ended_) co_await stream_.async_close(*closing_, asio::redirect_error(asio::use_awaitable, error));
+      write_deadline_.cancel();
+      break;
+    } else {
+      error_code woken;
+      wake_.expires_at(asio::steady_timer::time_point::max());
+      co_await wake_.async_wait(asio::redirect_error(asio::use_awaitable, woken));
+    }
+  }
+}
+
+asio::awaitable<void> BeastPeer::write_one() {
+  const auto self = shared_from_this();
+  const Message message = std::move(queue_.front());
+  queue_.pop_front();
+  queue_bytes_ -= message.bytes.size();
+  write_deadline_.expires_after(std::chrono::seconds(kWriteSeconds));
+  write_deadline_.async_wait([self](error_code cancelled) {
+    if (!cancelled) self->give_up();
+  });
+  error_code error;
+  stream_.text(message.text);
+  co_await stream_.async_write(asio::buffer(message.bytes), asio::redirect_error(asio::use_awaitable, error));
+  write_deadline_.cancel();
+  if (error) give_up();
+}
+
+}  // namespace hawser::cloud

@@ -1,0 +1,54 @@
+#include "cloud/gateway/group_commit.hpp"
+
+#include <spdlog/spdlog.h>
+
+#include <map>
+#include <optional>
+#include <span>
+
+namespace hawser::cloud {
+
+void GroupCommit::add(ReceivedMessage message, std::size_t bytes, const std::weak_ptr<CommitListener>& listener,
+                      Now now) {
+  const bool first = messages_.empty();
+  messages_.push_back(std::move(message));
+  listeners_.push_back(listener);
+  bytes_ += bytes;
+  if (bytes_ >= kBytesMax || messages_.size() >= kMessagesMax) {
+    flush(now);
+  } else if (first) {
+    arm_();
+  }
+}
+
+void GroupCommit::flush(Now now) {
+  if (messages_.empty()) return;
+  std::vector<ReceivedMessage> messages;
+  std::vector<std::weak_ptr<CommitListener>> listeners;
+  messages.swap(messages_);
+  listeners.swap(listeners_);
+  bytes_ = 0;
+  // Per listener the highest number that is stored, or nothing where its messages could not be.
+  std::map<std::shared_ptr<CommitListener>, std::optional<Seq>> outcome;
+  const auto store = [&](std::span<const ReceivedMessage> part) {
+    try {
+      store_.commit_received(part, now.wall);
+      return true;
+    } catch (const std::exception& error) {
+      spdlog::error("{} messages could not be stored: {}", part.size(), error.what());
+      return false;
+    }
+  };
+  const bool all = store(messages);
+  for (std::size_t i = 0; i < messages.size(); ++i) {
+    // One that cannot be stored must not cost the others theirs: then each goes alone, and a stream stops at its fault.
+    const auto listener = listeners[i].lock();
+    const auto known = outcome.find(listener);
+    const bool failed_before = !all && known != outcome.end() && !known->second;
+    const bool stored = all || (!failed_before && store({&messages[i], 1}));
+    if (listener) outcome[listener] = stored ? std::optional(messages[i].last) : std::nullopt;
+  }
+  for (const auto& [listener, seq] : outcome) seq ? listener->on_committed(*seq) : listener->on_commit_failed();
+}
+
+}  // namespace hawser::cloud

@@ -1,0 +1,184 @@
+#include "cloud/gateway/hub.hpp"
+
+#include <spdlog/spdlog.h>
+
+#include "cloud/gateway/main_session.hpp"
+#include "cloud/gateway/registration.hpp"
+#include "cloud/gateway/subconnection.hpp"
+
+namespace hawser::cloud {
+namespace {
+
+constexpr std::string_view kConnectPrefix = "/hawser/v1/connect/";
+constexpr std::string_view kServicePrefix = "/hawser/v1/service/";
+constexpr std::int64_t kCleanEveryMs = 10 * 60 * 1000;
+constexpr int kDrainRetryAfterS = 5;
+
+std::optional<Response> common_refusal(const Request& request) {
+  if (request.method != "GET") return refusal(405, "method_not_allowed", "GET with an upgrade to WebSocket");
+  // Devices send no Origin; a browser always does, and must not be lent a device's connection.
+  if (request.has_origin) return refusal(400, "bad_request", "Origin is not accepted here");
+  return std::nullopt;
+}
+
+}  // namespace
+
+Hub::Hub(const Settings& settings, Store& store, Clock clock, std::function<void()> arm_commit)
+    : settings_(settings),
+      store_(store),
+      clock_(std::move(clock)),
+      authentication_(settings, store, nonces_),
+      commits_(store, std::move(arm_commit)),
+      microservices_(first_services()) {
+  store_.forget_connections(now().wall);
+  seen_version_ = store_.data_version();
+}
+
+Hub::~Hub() = default;
+
+const Microservice* Hub::microservice(const std::string& service) const {
+  for (const auto& candidate : microservices_)
+    if (candidate->service() == service) return candidate.get();
+  return nullptr;
+}
+
+Response Hub::handle(const Request& request, bool authentication_port) {
+  Response response = refusal(404, "not_found", "nothing is here");
+  const bool auth = request.path == "/hawser/v1/auth", registering = request.path == "/hawser/v1/register";
+  if (authentication_port && (auth || registering)) {
+    if (request.method != "POST") {
+      response = refusal(405, "method_not_allowed", "POST");
+    } else if (draining_) {
+      response = refusal(503, "unavailable", "this cloud is going down", kDrainRetryAfterS);
+    } else {
+      response = auth ? authentication_.answer(request, now()) : answer_registration(settings_, store_, request, now());
+    }
+    response.nonce = nonces_.make(now().mono);
+  }
+  return response;
+}
+
+Upgrade Hub::upgrade(const Request& request) {
+  Upgrade upgrade;
+  if (draining_) {
+    upgrade.refused = refusal(503, "unavailable", "this cloud is going down", kDrainRetryAfterS);
+  } else if (request.path.starts_with(kConnectPrefix)) {
+    upgrade = upgrade_main(request);
+  } else if (request.path.starts_with(kServicePrefix)) {
+    upgrade = upgrade_service(request, request.path.substr(kServicePrefix.size()));
+  } else {
+    upgrade.refused = refusal(404, "not_found", "nothing is here");
+  }
+  if (upgrade.refused && upgrade.refused->status == 401) upgrade.refused->nonce = nonces_.make(now().mono);
+  return upgrade;
+}
+
+Upgrade Hub::upgrade_main(const Request& request) {
+  const auto refuse = [](Response response) { return Upgrade{std::move(response), {}, {}}; };
+  if (auto refused = common_refusal(request)) return refuse(*refused);
+  const Bearer bearer = bearer_of(store_, request.bearer, TokenKind::Connect, now());
+  if (!bearer.device) return refuse(bearer.refused);
+  if (bearer.device->connect_path.empty()) return refuse(refusal(410, "not_registered", "register first"));
+  if (request.path.substr(kConnectPrefix.size()) != bearer.device->connect_path)
+    return refuse(refusal(404, "not_found", "this path is not of the last registration; register again"));
+  if (request.subprotocol != "hawser.main.v1")
+    return refuse(refusal(400, "bad_request", "Sec-WebSocket-Protocol is not hawser.main.v1"));
+  if (!request.upgrade) return refuse(refusal(400, "bad_request", "no upgrade to WebSocket"));
+  return {std::nullopt, request.subprotocol, [this, device = *bearer.device, host = request.host](Peer& peer) {
+            return std::make_shared<MainSession>(*this, peer, device, host);
+          }};
+}
+
+Upgrade Hub::upgrade_service(const Request& request, const std::string& service) {
+  const auto refuse = [](Response response) { return Upgrade{std::move(response), {}, {}}; };
+  if (auto refused = common_refusal(request)) return refuse(*refused);
+  const Microservice* microservice = this->microservice(service);
+  if (!microservice) return refuse(refusal(404, "not_found", "no such service"));
+  const Bearer bearer = bearer_of(store_, request.bearer, TokenKind::Grant, now());
+  if (!bearer.device) return refuse(bearer.refused);
+  if (bearer.token->service != service)
+    return refuse(refusal(401, "token_expired", "this grant is for another service; ask for a new list"));
+  if (request.subprotocol != bearer.token->protocol)
+    return refuse(refusal(400, "bad_request", "Sec-WebSocket-Protocol is not the grant's"));
+  if (!request.upgrade) return refuse(refusal(400, "bad_request", "no upgrade to WebSocket"));
+  return {std::nullopt, request.subprotocol, [this, token = *bearer.token, microservice](Peer& peer) {
+            return std::make_shared<Subconnection>(*this, peer, token, *microservice);
+          }};
+}
+
+void Hub::entered(const std::shared_ptr<MainSession>& session) {
+  auto& place = mains_[session->serial()];
+  const auto old = std::exchange(place, session);
+  if (!old) return;
+  spdlog::warn("{}: a newer main connection from {} replaces the one from {}", session->serial(),
+               session->peer().address(), old->peer().address());
+  old->end(4009, "replaced");
+}
+
+void Hub::entered(const std::shared_ptr<Subconnection>& session) {
+  auto& place = subconnections_[{session->serial(), session->service()}];
+  const auto old = std::exchange(place, session);
+  // What the old one received is stored before the new one is told what is stored.
+  if (old) {
+    commits_.flush(now());
+    old->end(4009, "replaced");
+  }
+}
+
+void Hub::left(MainSession& session) {
+  const auto found = mains_.find(session.serial());
+  if (found != mains_.end() && found->second.get() == &session) mains_.erase(found);
+}
+
+void Hub::left(Subconnection& session) {
+  const auto found = subconnections_.find({session.serial(), session.service()});
+  if (found != subconnections_.end() && found->second.get() == &session) subconnections_.erase(found);
+}
+
+void Hub::close_subconnections(const std::string& serial, int code, const std::string& reason) {
+  std::vector<std::shared_ptr<Subconnection>> ended;
+  for (auto at = subconnections_.lower_bound({serial, ""}); at != subconnections_.end() && at->first.first == serial;
+       ++at)
+    ended.push_back(at->second);
+  for (const auto& session : ended) session->end(code, reason);
+}
+
+// Sessions may leave while they are called, so both loops run over a copy.
+void Hub::tick() {
+  const auto mains = mains_;
+  for (const auto& [serial, session] : mains) session->tick(now());
+  const auto subconnections = subconnections_;
+  for (const auto& [key, session] : subconnections) session->tick(now());
+  if (now().mono - cleaned_at_ < kCleanEveryMs) return;
+  cleaned_at_ = now().mono;
+  store_.clean(now().wall);
+}
+
+void Hub::poll_store() {
+  const std::int64_t version = store_.data_version();
+  if (version == seen_version_) return;
+  seen_version_ = version;
+  const auto mains = mains_;
+  for (const auto& [serial, session] : mains) session->store_changed();
+  const auto subconnections = subconnections_;
+  for (const auto& [key, session] : subconnections) session->store_changed();
+}
+
+void Hub::drain(int retry_after_s, int spread_s) {
+  draining_ = true;
+  commits_.flush(now());
+  const auto mains = mains_;
+  for (const auto& [serial, session] : mains) session->drain(retry_after_s, spread_s);
+  const auto subconnections = subconnections_;
+  for (const auto& [key, session] : subconnections) session->end(1012, "restarting");
+}
+
+void Hub::close_all(int code, const std::string& reason) {
+  commits_.flush(now());
+  const auto mains = mains_;
+  for (const auto& [serial, session] : mains) session->end(code, reason);
+  const auto subconnections = subconnections_;
+  for (const auto& [key, session] : subconnections) session->end(code, reason);
+}
+
+}  // namespace hawser::cloud

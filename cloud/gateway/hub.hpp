@@ -1,0 +1,78 @@
+#pragma once
+
+#include <functional>
+#include <map>
+#include <memory>
+#include <string>
+#include <unordered_map>
+
+#include "cloud/api/settings.hpp"
+#include "cloud/gateway/authentication.hpp"
+#include "cloud/gateway/group_commit.hpp"
+#include "cloud/gateway/peer.hpp"
+#include "cloud/services/microservice.hpp"
+
+namespace hawser::cloud {
+
+class MainSession;
+class Subconnection;
+
+// What became of an upgrade request: a refusal, or a conversation to begin once the WebSocket is open.
+struct Upgrade {
+  std::optional<Response> refused;
+  std::string subprotocol;
+  std::function<std::shared_ptr<Conversation>(Peer&)> begin;
+};
+
+// The gateway without sockets: routes requests, and knows who is connected. Owned by serve; one thread.
+class Hub {
+ public:
+  using Clock = std::function<Now()>;
+
+  Hub(const Settings& settings, Store& store, Clock clock, std::function<void()> arm_commit);
+  ~Hub();
+
+  Response handle(const Request& request, bool authentication_port);
+  Upgrade upgrade(const Request& request);
+
+  void tick();        // about once a second: hang-ups, deadlines, expiring grants
+  void poll_store();  // every 200 ms at the latest: what operators' commands changed
+  void flush() { commits_.flush(now()); }
+  // Mains are asked to leave within `spread_s`, subconnections are closed with 1012 after what they sent is stored.
+  void drain(int retry_after_s, int spread_s);
+  void close_all(int code, const std::string& reason);
+  bool idle() const { return mains_.empty() && subconnections_.empty(); }
+
+  // For conversations.
+  const Settings& settings() const { return settings_; }
+  Store& store() { return store_; }
+  GroupCommit& commits() { return commits_; }
+  Now now() const { return clock_(); }
+  const Microservice* microservice(const std::string& service) const;
+  void entered(const std::shared_ptr<MainSession>& session);
+  void entered(const std::shared_ptr<Subconnection>& session);
+  void left(MainSession& session);
+  void left(Subconnection& session);
+  // Ends the subconnections of a device that is gone, blocked or unbound.
+  void close_subconnections(const std::string& serial, int code, const std::string& reason);
+
+ private:
+  using ServiceKey = std::pair<std::string, std::string>;
+  Upgrade upgrade_main(const Request& request);
+  Upgrade upgrade_service(const Request& request, const std::string& service);
+
+  const Settings& settings_;
+  Store& store_;
+  Clock clock_;
+  Nonces nonces_;
+  Authentication authentication_;
+  GroupCommit commits_;
+  std::vector<std::unique_ptr<Microservice>> microservices_;
+  std::unordered_map<std::string, std::shared_ptr<MainSession>> mains_;
+  std::map<ServiceKey, std::shared_ptr<Subconnection>> subconnections_;
+  std::int64_t seen_version_ = 0;
+  std::int64_t cleaned_at_ = 0;
+  bool draining_ = false;
+};
+
+}  // namespace hawser::cloud

@@ -1,0 +1,232 @@
+#include "cloud/gateway/main_session.hpp"
+
+#include <spdlog/spdlog.h>
+
+#include <algorithm>
+#include <array>
+#include <map>
+
+#include "cloud/gateway/registration.hpp"
+#include "cloud/gateway/tokens.hpp"
+#include "core/base/encoding.hpp"
+
+namespace hawser::cloud {
+namespace {
+
+constexpr std::size_t kEventsPerReport = 100;
+constexpr std::array kKinds = {"up",     "down",      "failover", "service_state", "plugin_state", "quarantine",
+                               "config", "threshold", "dropped",  "twin",          "security"};
+
+EventRecord read_event(const Json& entry, Now now) {
+  if (!entry.is_object()) throw SchemaFault("events has an element that is no object");
+  EventRecord event;
+  event.id = text_of(entry, "id");
+  if (!entry.contains("at")) throw SchemaFault("at is missing");
+  event.at = text_if_any(entry, "at", 64);
+  event.uptime_ms = integer_of(entry, "uptime_ms", 0);
+  event.kind = text_of(entry, "kind");
+  if (std::find(kKinds.begin(), kKinds.end(), event.kind) == kKinds.end()) throw SchemaFault("kind is unknown");
+  event.service = text_if_any(entry, "service", 64);
+  event.reason = text_if_any(entry, "reason");
+  event.detail = text_if_any(entry, "detail", 4096);
+  event.received_at = now.wall;
+  return event;
+}
+
+const char* name_of(UnbindOutcome outcome) {
+  switch (outcome) {
+    case UnbindOutcome::CodeExpired:
+      return "code_expired";
+    case UnbindOutcome::CodeUsed:
+      return "code_used";
+    case UnbindOutcome::TooMany:
+      return "too_many_requests";
+    default:
+      return "code_wrong";
+  }
+}
+
+}  // namespace
+
+MainSession::MainSession(Hub& hub, Peer& peer, DeviceRecord device, std::string host)
+    : hub_(hub), peer_(peer), device_(std::move(device)), host_(std::move(host)) {}
+
+void MainSession::on_open() {
+  hub_.entered(shared_from_this());
+  hub_.store().note_main_state(serial(), "connected", peer_.address(), "", hub_.now().wall);
+  spdlog::info("{} connected from {}", serial(), peer_.address());
+  send_commands(true);
+}
+
+void MainSession::on_binary(std::string_view) { end(1003, "not_text"); }
+
+void MainSession::on_text(std::string_view text) {
+  if (!ended_.empty()) return;
+  using Handler = void (MainSession::*)(const Json&);
+  static const std::map<std::string, Handler> handlers = {
+      {"keepalive", &MainSession::keepalive},
+      {"subconnection_request", &MainSession::subconnection_request},
+      {"report", &MainSession::report},
+      {"unbind", &MainSession::unbind},
+      {"command_result", &MainSession::command_result}};
+  const auto message = parse_strict(text);
+  if (!message) {
+    spdlog::warn("{}: main connection: {}", serial(), message.error().message);
+    return end(1007, "bad_payload");
+  }
+  try {
+    const auto handler = handlers.find(text_of(*message, "type"));
+    if (handler == handlers.end()) {
+      ++ignored_;
+    } else {
+      (this->*handler->second)(*message);
+    }
+  } catch (const SchemaFault& fault) {
+    spdlog::warn("{}: main connection: {}", serial(), fault.what());
+    end(1008, "policy");
+  }
+}
+
+void MainSession::on_closed(int code) {
+  const std::string reason = !ended_.empty() ? ended_ : (code == 4011 ? "drained" : "peer_closed");
+  hub_.left(*this);
+  spdlog::info("{} disconnected: {} (close code {}, {} unknown messages ignored)", serial(), reason, code, ignored_);
+  // A newer connection has noted its own state already.
+  if (ended_ != "replaced")
+    hub_.store().note_main_state(serial(), "disconnected", peer_.address(), reason, hub_.now().wall);
+}
+
+void MainSession::end(int code, const std::string& reason) {
+  if (!ended_.empty()) return;
+  ended_ = reason;
+  peer_.close(code, reason);
+}
+
+void MainSession::send(const Json& message) {
+  peer_.send_text(message.dump(-1, ' ', false, Json::error_handler_t::replace));
+}
+
+void MainSession::keepalive(const Json& message) {
+  const std::int64_t seq = integer_of(message, "seq", 1);
+  if (seq != last_seq_ + 1) throw SchemaFault("keepalive numbers do not follow each other from 1");
+  last_seq_ = seq;
+  send({{"type", "keepalive_ack"}, {"seq", seq}});
+}
+
+void MainSession::subconnection_request(const Json& message) {
+  const std::string id = text_of(message, "id");
+  hub_.store().set_services(serial(), read_services(message, hub_.now().wall));
+  Json refused = Json::array();
+  Json grants = make_grants(refused);
+  send({{"type", "subconnection_list"}, {"id", id}, {"grants", grants}, {"refused", refused}});
+}
+
+Json MainSession::make_grants(Json& refused) {
+  const Settings& settings = hub_.settings();
+  const Now now = hub_.now();
+  std::vector<TokenRecord> records;
+  Json grants = Json::array();
+  for (const ServiceRecord& service : hub_.store().services(serial())) {
+    const Microservice* microservice = hub_.microservice(service.service);
+    const auto& offered = service.protocols;
+    if (!microservice || std::find(offered.begin(), offered.end(), microservice->protocol()) == offered.end()) {
+      refused.push_back({{"service", service.service}, {"reason", "service_unknown"}});
+      continue;
+    }
+    const std::string token = make_token();
+    records.push_back({token_hash(token), TokenKind::Grant, serial(), device_.generation, service.service,
+                       service.plugin, service.digest, microservice->protocol(),
+                       now.wall + settings.token_life_s * 1000LL});
+    grants.push_back({{"service", service.service},
+                      {"protocol", microservice->protocol()},
+                      {"url", origin_for(settings, host_) + "/hawser/v1/service/" + service.service},
+                      {"token", token},
+                      {"expires_in", settings.token_life_s},
+                      {"max_message_bytes", settings.max_message_bytes},
+                      {"max_in_flight_messages", settings.max_in_flight_messages},
+                      {"max_in_flight_bytes", settings.max_in_flight_bytes},
+                      {"ping_s", settings.grant_ping_s}});
+  }
+  hub_.store().add_tokens(records);
+  grants_issued_ms_ = now.mono;
+  return grants;
+}
+
+void MainSession::report(const Json& message) {
+  const std::string id = text_of(message, "id");
+  std::vector<EventRecord> events;
+  for (const Json& entry : array_of(message, "events", kEventsPerReport))
+    events.push_back(read_event(entry, hub_.now()));
+  if (events.empty()) throw SchemaFault("events is empty");
+  hub_.store().add_events(serial(), events);
+  send({{"type", "report_ack"}, {"id", id}});
+}
+
+void MainSession::unbind(const Json& message) {
+  const std::string id = text_of(message, "id"), code = text_of(message, "code");
+  const UnbindOutcome outcome = hub_.store().try_unbind(serial(), hex(sha256(serial() + " " + code)), hub_.now().wall);
+  if (outcome != UnbindOutcome::Done)
+    return send({{"type", "unbind_result"}, {"id", id}, {"ok", false}, {"error", name_of(outcome)}});
+  send({{"type", "unbind_result"}, {"id", id}, {"ok", true}});
+  spdlog::info("{} unbound itself with a code", serial());
+  hub_.close_subconnections(serial(), 4010, "unbound");
+  end(4010, "unbound");
+}
+
+void MainSession::command_result(const Json& message) {
+  const std::string id = text_of(message, "id");
+  const bool ok = bool_of(message, "ok");
+  Json result = Json::object();
+  if (ok && message.contains("result")) {
+    if (!message["result"].is_object()) throw SchemaFault("result is no object");
+    result = message["result"];
+  } else if (!ok) {
+    if (!message.contains("error") || !message["error"].is_object()) throw SchemaFault("error is missing");
+    text_of(message["error"], "code");
+    text_if_any(message["error"], "message", 4096);
+    result = message["error"];
+  }
+  if (!hub_.store().answer_command(serial(), id, ok, result.dump())) ++ignored_;
+  commands_sent_.erase(id);
+}
+
+void MainSession::send_commands(bool again) {
+  if (again) commands_sent_.clear();
+  commands_sent_ms_ = hub_.now().mono;
+  for (const CommandRecord& command : hub_.store().open_commands(serial())) {
+    if (!commands_sent_.insert(command.id).second) continue;
+    send({{"type", "command"}, {"id", command.id}, {"name", command.name}, {"args", Json::parse(command.args)}});
+  }
+}
+
+void MainSession::tick(Now now) {
+  if (!ended_.empty()) return;
+  if ((now.mono - peer_.last_inbound_ms()) * 2 > device_.ping_s * 5000LL) return end(4008, "hang_up");
+  if (!commands_sent_.empty() && now.mono - commands_sent_ms_ > kCommandRepeatMs) send_commands(true);
+  // New tokens while a quarter of the old ones' life is left.
+  if (grants_issued_ms_ != 0 && (now.mono - grants_issued_ms_) * 4 > hub_.settings().token_life_s * 3000LL) {
+    Json refused = Json::array();
+    Json grants = make_grants(refused);
+    send({{"type", "subconnection_update"}, {"grants", grants}});
+  }
+}
+
+void MainSession::store_changed() {
+  if (!ended_.empty()) return;
+  const auto device = hub_.store().device(serial());
+  if (!device || device->generation != device_.generation) {
+    hub_.close_subconnections(serial(), 4003, "device_removed");
+    return end(4003, "device_removed");
+  }
+  if (device->blocked) {
+    hub_.close_subconnections(serial(), 4001, "token_withdrawn");
+    return end(4001, "token_withdrawn");
+  }
+  send_commands(false);
+}
+
+void MainSession::drain(int retry_after_s, int spread_s) {
+  send({{"type", "drain"}, {"retry_after_s", retry_after_s}, {"spread_s", spread_s}});
+}
+
+}  // namespace hawser::cloud

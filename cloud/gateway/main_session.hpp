@@ -1,0 +1,56 @@
+#pragma once
+
+#include <set>
+#include <string>
+
+#include "cloud/gateway/hub.hpp"
+
+namespace hawser::cloud {
+
+// The cloud's end of one main connection, sdk/protocol.md §4. Shared by hub and server; the hub's thread.
+class MainSession final : public Conversation, public std::enable_shared_from_this<MainSession> {
+ public:
+  static constexpr std::size_t kMessageBytesMax = 256 << 10;
+  static constexpr std::int64_t kCommandRepeatMs = 60'000;
+
+  // `host` is the name that the device used; URLs of grants are made with it.
+  MainSession(Hub& hub, Peer& peer, DeviceRecord device, std::string host);
+
+  std::size_t message_bytes_max() const override { return kMessageBytesMax; }
+  void on_open() override;
+  void on_text(std::string_view text) override;
+  void on_binary(std::string_view bytes) override;
+  void on_closed(int code) override;
+
+  void tick(Now now);
+  void store_changed();
+  void drain(int retry_after_s, int spread_s);
+  void end(int code, const std::string& reason);
+
+  const std::string& serial() const { return device_.serial; }
+  Peer& peer() { return peer_; }
+
+ private:
+  void keepalive(const Json& message);
+  void subconnection_request(const Json& message);
+  void report(const Json& message);
+  void unbind(const Json& message);
+  void command_result(const Json& message);
+
+  Json make_grants(Json& refused);
+  void send(const Json& message);
+  void send_commands(bool again);
+
+  Hub& hub_;
+  Peer& peer_;
+  DeviceRecord device_;
+  std::string host_;
+  std::int64_t last_seq_ = 0;
+  std::int64_t grants_issued_ms_ = 0;  // 0: none yet
+  std::int64_t commands_sent_ms_ = 0;
+  std::set<std::string> commands_sent_;
+  std::uint64_t ignored_ = 0;  // messages of unknown type
+  std::string ended_;          // why we closed; empty while open
+};
+
+}  // namespace hawser::cloud
