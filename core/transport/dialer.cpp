@@ -61,7 +61,7 @@ Result<std::unique_ptr<Stream>> Dialer::dial(const Origin& origin, TimePoint dea
   if (!connected) return connected.error();
   const SystemTime checked_at = std::max(std::chrono::system_clock::now(), parts_->settings.validity_floor);
   const auto keep = [kept = std::weak_ptr(*context), port = origin.port](Poco::Net::Session::Ptr session) {
-    if (const auto still = kept.lock()) still->sessions()[port] = std::move(session);
+    if (const auto still = kept.lock()) still->keep_session(port, std::move(session));
   };
   auto stream = TlsStream::secure(std::move(*connected), origin, **context, checked_at, parts_->waker,
                                   StepLimit(kTlsLimit, deadline), keep);

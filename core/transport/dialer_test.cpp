@@ -249,6 +249,37 @@ TEST_CASE("a session is resumed on the next dial of the same port only") {
   CHECK(say(**second, "ping") == "pong");
 }
 
+TEST_CASE("[sec-1] resuming does not outlive the certificate") {
+  TlsServer server(for_names("DNS:localhost"), answer_pings);
+  Device device;
+  {
+    auto first = device.dial("localhost", server.port());
+    REQUIRE(first);
+    REQUIRE(say(**first, "ping") == "pong");
+    (*first)->keep_session();
+    (*first)->shutdown();
+  }
+  device.dialer.set_validity_floor(std::chrono::system_clock::now() + 48h);  // the certificate is valid for 24 hours
+  CHECK(code(device.dial("localhost", server.port())) == "certificate_clock");
+}
+
+TEST_CASE("writing to a peer that is gone is an error, not a signal that ends the process") {
+  TlsServer server(for_names("DNS:localhost"), [](Peer& peer) {
+    peer.read_until("ping");
+    peer.cut();
+  });
+  Device device;
+  auto stream = device.dial("localhost", server.port());
+  REQUIRE(stream);
+  CHECK(say(**stream, "ping").starts_with("failed: "));
+  const TimePoint limit = Clock::now() + 10s;
+  std::size_t moved = 0;
+  Result<Stream::Io> io = Stream::Io::Done;
+  while (io && Clock::now() < limit) io = (*stream)->write(std::string_view("anybody there?"), moved);
+  REQUIRE(!io);
+  CHECK(io.error().code == "peer_closed");
+}
+
 TEST_CASE("an IP literal is verified but never sent as a server name, a host name is") {
   TlsServer server(for_names("DNS:localhost,IP:127.0.0.1"), answer_pings);
   Device device;

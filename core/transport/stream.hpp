@@ -47,7 +47,8 @@ class Stream {
   virtual void shutdown() noexcept = 0;  // sends close_notify as far as it goes without waiting
 };
 
-// Dials. One per thread; keeps TLS contexts and sessions per origin for its life.
+// Dials. One per thread; keeps TLS contexts and sessions per origin for its life. The first dial makes the process
+// ignore SIGPIPE, which OpenSSL would raise for a peer that is gone.
 class Dialer {
  public:
   // `waker`: every wait goes through it, and cancel() ends a dial with the code "cancelled". Borrowed.

@@ -7,7 +7,6 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-#include <csignal>
 #include <stdexcept>
 
 namespace hawser::transport::test {
@@ -26,7 +25,6 @@ void set_time_limits(int fd) {
 }  // namespace
 
 Listener Listener::open(int backlog, const char* text, std::uint16_t port) {
-  std::signal(SIGPIPE, SIG_IGN);
   Listener made;
   made.socket.reset(::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0));
   sockaddr_in address{};

@@ -8,8 +8,10 @@
 #include <openssl/x509_vfy.h>
 #include <openssl/x509v3.h>
 
+#include <csignal>
 #include <ctime>
 #include <mutex>
+#include <utility>
 
 #include "core/base/encoding.hpp"
 #include "core/transport/resolver.hpp"
@@ -26,7 +28,11 @@ constexpr const char* kCiphers = "ECDHE+AESGCM:ECDHE+CHACHA20";
 void start_poco_once() {
   // Never uninitialized: Poco's counterpart ends TLS for every thread of the process.
   static std::once_flag once;
-  std::call_once(once, [] { Poco::Net::initializeSSL(); });
+  std::call_once(once, [] {
+    Poco::Net::initializeSSL();
+    // OpenSSL writes to sockets without MSG_NOSIGNAL: a peer that is gone must be an error, not the end of the process.
+    std::signal(SIGPIPE, SIG_IGN);
+  });
 }
 
 int note_index() {
@@ -118,6 +124,13 @@ Result<std::unique_ptr<TlsContext>> TlsContext::make(const std::string& host, co
 void TlsContext::begin(SystemTime when) {
   *note_ = {};
   X509_VERIFY_PARAM_set_time(SSL_CTX_get0_param(context_->sslContext()), std::chrono::system_clock::to_time_t(when));
+}
+
+Poco::Net::Session::Ptr TlsContext::take_session(std::uint16_t port, SystemTime when) {
+  Poco::Net::Session::Ptr session = std::exchange(sessions_[port], nullptr);
+  if (!session) return nullptr;
+  const X509* certificate = SSL_SESSION_get0_peer(session->sslSession());
+  return certificate && to_time(X509_get0_notAfter(certificate)) >= when ? session : nullptr;
 }
 
 bool trust_directory(SSL_CTX* context, const char* directory) {

@@ -33,8 +33,11 @@ class TlsContext {
   const VerifyNote& note() const { return *note_; }
 
   Poco::Net::Context::Ptr poco() const { return context_; }
-  // TLS sessions by port. Taken out for a dial and put back after its first answer: a TLS 1.3 ticket serves once.
-  std::map<std::uint16_t, Poco::Net::Session::Ptr>& sessions() { return sessions_; }
+  // The session of the last connection to `port`, or null. It is given away: a TLS 1.3 ticket serves once, and one that
+  // the server cannot stomach must not fail the next dial as well. Resuming skips the certificate, so a session whose
+  // certificate has expired by `when` is forgotten.
+  Poco::Net::Session::Ptr take_session(std::uint16_t port, SystemTime when);
+  void keep_session(std::uint16_t port, Poco::Net::Session::Ptr session) { sessions_[port] = std::move(session); }
 
  private:
   explicit TlsContext(Poco::Net::Context::Ptr context);

@@ -68,8 +68,7 @@ Result<std::unique_ptr<Stream>> TlsStream::secure(Connected connected, const Ori
                                                   SystemTime checked_at, Waker& waker, const StepLimit& limit,
                                                   KeepSession keep) {
   context.begin(checked_at);
-  // A ticket is used once: one that the server cannot stomach must not fail the next dial as well.
-  const Poco::Net::Session::Ptr session = std::exchange(context.sessions()[origin.port], nullptr);
+  const Poco::Net::Session::Ptr session = context.take_session(origin.port, checked_at);
   // An IP literal must not become a server name indication (RFC 6066 §3): it is checked all the same.
   const std::string name = is_ip_literal(origin.host) ? std::string() : origin.host;
   std::unique_ptr<TlsStream> stream;
