@@ -16,7 +16,7 @@ def test_a_working_cloud_in_under_a_minute(world):
     agent = world.agent(cloud.auth_port, cloud.ca_file).start()
     agent.wait_ready()
     assert time.monotonic() - began < 60
-    shown = cloud.wait_device(lambda device: len(device["subconnections"]) == 3, what="three subconnections")
+    shown = cloud.wait_subconnections()
     assert {each["service"] for each in shown["subconnections"]} == set(SERVICES)
     assert SERIAL in cloud.command("device", "list").stdout
     cloud.wait_metrics({"system.uptime"})

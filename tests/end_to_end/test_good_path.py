@@ -31,7 +31,7 @@ def test_the_agent_moors_to_hawser_cloud(world):
     assert state["cloud_server_authentication_port"] == cloud.auth_port
     assert state["cloud_server_connection_port"] == cloud.port
     assert state["serial"] == SERIAL
-    device = cloud.wait_device(lambda device: len(device["subconnections"]) == 3, what="three subconnections")
+    device = cloud.wait_subconnections()
     assert {each["service"] for each in device["subconnections"]} == set(SERVICES)
 
 

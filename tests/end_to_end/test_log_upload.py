@@ -91,14 +91,17 @@ def test_rotation_and_a_host_kill_lose_and_repeat_nothing(world):
     """[log-2] Through rotations by rename and a killed host every line arrives, and once when put together by offset."""
     writer = Writer(world.folder / "app.log")
     cloud, agent = moored(world, writer.path)
-    for turn in range(6):
-        writer.write(400)
-        if turn in (1, 3):
-            writer.rotate()
-        if turn in (2, 4):
-            agent.wait_ready(limit=40)
-            agent.kill_host("log_upload")
+    for kill in (False, True, True, False):
+        agent.wait_ready(limit=40)
         writer.write(100)
+        known = writer.written[-1]  # a file that was rotated away before anybody saw it could not be found again
+        wait_for(lambda: known in lines(cloud), 30, "a line of the present file")
+        writer.write(300)
+        if kill:
+            agent.kill_host("log_upload")
+        writer.write(300)
+        writer.rotate()
+        writer.write(300)
     wait_for(all_arrived(cloud, writer), 60, "every line at the cloud")
     assert sorted(lines(cloud)) == writer.written
     assert len(assembled(cloud)) == writer.rotations + 1

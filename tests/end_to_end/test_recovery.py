@@ -57,7 +57,7 @@ def test_a_stopped_agent_leaves_nothing(world):
     assert agent.stop() == 0
     assert time.monotonic() - began < 5 * SLOWNESS
     wait_for(lambda: not any(processes.alive(pid) for pid in hosts), 1, "the hosts to end")
-    cloud.wait_device(lambda device: not device["connected"], what="the device has left")
+    cloud.wait_device(lambda device: device["state"] == "disconnected", what="the device has left")
 
 
 def test_a_killed_host_comes_back_alone(world):
