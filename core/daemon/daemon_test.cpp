@@ -270,7 +270,7 @@ TEST_CASE("a second agent on the same state is told which process holds it") {
   CHECK(InstanceLock::take(folder.path / "none").error().code == "io_error");
 }
 
-TEST_CASE("[ops-2] the service manager is told by one datagram") {
+TEST_CASE("the service manager is told by one datagram") {
   Folder folder;
   const std::string path = (folder.path / "notify").string();
   const Descriptor socket(::socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0));

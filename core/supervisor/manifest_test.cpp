@@ -37,7 +37,7 @@ TEST_CASE("permissions and limits may be left out") {
                       R"("services":[{"service":"s","protocols":["a.s.v1"]}]})"));
 }
 
-TEST_CASE("[sdk-8] a bad manifest is refused with a sentence that names the member") {
+TEST_CASE("a bad manifest is refused with a sentence that names the member") {
   struct Row {
     std::string text, sentence;
   };

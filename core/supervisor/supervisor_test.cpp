@@ -93,7 +93,7 @@ TEST_CASE("a host that breaks or leaves its control channel is ended and started
   CHECK(rig.plugin("shop").reason().code == (behave == "garbage" ? "bad_payload" : "stalled"));
 }
 
-TEST_CASE("[iso-1] a plugin that floods its log or its control channel does not hold up another one") {
+TEST_CASE("a plugin that floods its log or its control channel does not hold up another one") {
   const std::string behave = GENERATE("flood_log", "flood_channel", "flood_big", "flood_output");
   INFO(behave);
   Rig rig;
@@ -136,7 +136,7 @@ TEST_CASE("a host that ignores stop is killed at its deadline, with all of its p
   CHECK(rig.until([&] { return !testing::is_running(grandchild); }));
 }
 
-TEST_CASE("[iso-5] a refused configuration or ABI is not tried again until an operator asks") {
+TEST_CASE("a refused configuration or ABI is not tried again until an operator asks") {
   const std::string behave = GENERATE("refuse_config", "refuse_abi");
   Rig rig;
   rig.add("shop", R"({"behave":")" + behave + R"("})");
@@ -249,7 +249,7 @@ TEST_CASE("grants reach the host whose service they are for, also one that start
   }
 }
 
-TEST_CASE("[data-4] the counters of a service survive the death of its host") {
+TEST_CASE("the counters of a service survive the death of its host") {
   Rig rig;
   rig.add("shop", "{}");
   auto& supervisor = rig.make();
@@ -317,7 +317,7 @@ TEST_CASE("a plugin learns once whether the cloud is reached") {
   }
 }
 
-TEST_CASE("[iso-5] the wait before a restart doubles from 1 s to 5 min") {
+TEST_CASE("the wait before a restart doubles from 1 s to 5 min") {
   const Timing timing;
   CHECK(longest_wait(timing, 0) == 1s);
   CHECK(longest_wait(timing, 1) == 2s);
