@@ -32,17 +32,23 @@ std::optional<CloudError> error_of(const transport::HttpAnswer& answer) {
   return CloudError{*code, printable(json::text_or(*error, "message"), kShownMax)};
 }
 
-std::string words(const transport::HttpAnswer& answer, const std::optional<CloudError>& error) {
+// The status and the beginning of the body. A broken answer may hold a token that is valid all the same: it is never
+// shown. [sec-2]
+std::string shown(const transport::HttpAnswer& answer) {
   const std::string status = "HTTP " + std::to_string(answer.status);
-  if (error) return error->message.empty() ? status : status + ": " + error->message;
-  return answer.body.empty() ? status : status + ": " + printable(answer.body, kShownMax);
+  if (answer.body.empty()) return status;
+  if (answer.body.find("token\"") != std::string::npos) return status + ": (not shown: it speaks of a token)";
+  return status + ": " + printable(answer.body, kShownMax);
+}
+
+std::string words(const transport::HttpAnswer& answer, const std::optional<CloudError>& error) {
+  if (!error) return shown(answer);
+  const std::string status = "HTTP " + std::to_string(answer.status);
+  return error->message.empty() ? status : status + ": " + error->message;
 }
 
 Error bad_response(const transport::HttpAnswer& answer, const std::string& what) {
-  // A broken answer of /auth may hold a token that is valid all the same. [sec-2]
-  const bool secret = answer.body.find("token\"") != std::string::npos;
-  return {"bad_response", what + "; HTTP " + std::to_string(answer.status) + ": " +
-                              (secret ? "(not shown: it speaks of a token)" : printable(answer.body, kShownMax))};
+  return {"bad_response", what + "; " + shown(answer)};
 }
 
 // Every status that is the same for all requests: 403, 429, 503, and what should not be.

@@ -52,6 +52,9 @@ TEST_CASE("a bad answer is shown with its first 120 printable characters, and a 
   const auto leak = judge_authentication(answer(200, R"({"token":"SECRET","expires_in":60,)"));
   CHECK(leak.setback.error.code == "bad_response");
   CHECK(leak.setback.error.message.find("SECRET") == std::string::npos);
+  const auto busy = judge_authentication(answer(503, R"({"token":"SECRET","expires_in":60,"binding":"new"})"));
+  CHECK(busy.setback.error.code == "unavailable");
+  CHECK(busy.setback.error.message.find("SECRET") == std::string::npos);
 }
 
 TEST_CASE("each status of an error has its meaning") {

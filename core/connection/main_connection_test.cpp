@@ -1,7 +1,11 @@
 // The main connection over real TLS against a scripted cloud: the way up, and what can go wrong on it.
 #include "core/connection/main_connection.hpp"
 
+#include <spdlog/sinks/ostream_sink.h>
+#include <spdlog/spdlog.h>
+
 #include <fstream>
+#include <sstream>
 
 #include "core/connection/test_device.hpp"
 #include "tests/catch.hpp"
@@ -266,6 +270,22 @@ TEST_CASE("a stop ends every phase at once") {
   if (std::string(one.state) != "Request_success") return;
   const auto close = cloud.wait_for("close");
   CHECK(json::integer_or(close, "code", 0) == 1000);
+}
+
+TEST_CASE("[sec-2] tokens stand in no line of the log") {
+  std::ostringstream log;
+  const auto before = spdlog::default_logger();
+  spdlog::set_default_logger(
+      std::make_shared<spdlog::logger>("test", std::make_shared<spdlog::sinks::ostream_sink_mt>(log)));
+  spdlog::set_level(spdlog::level::trace);
+  {
+    TestCloud cloud(R"({"auth":[{},{"status":503}],"grants":[)" + kGrant + "]}");
+    TestDevice device(cloud);
+    CHECK(device.observer.wait([](const auto& t) { return t.lists == 1; }));
+  }
+  spdlog::set_default_logger(before);
+  CHECK(log.str().find("established") != std::string::npos);
+  CHECK(log.str().find("SECRET") == std::string::npos);
 }
 
 TEST_CASE("[sec-2] tokens stand in no file of the state folder, and the key is for its owner alone") {
