@@ -2,6 +2,7 @@
 
 #include <charconv>
 #include <cmath>
+#include <limits>
 
 namespace hawser::monitoring {
 
@@ -94,6 +95,7 @@ void OtlpWriter::begin_point(Attributes list) {
 }
 
 void OtlpWriter::point(std::uint64_t value, Attributes list) {
+  if (value > static_cast<std::uint64_t>(std::numeric_limits<std::int64_t>::max())) return;  // asInt is signed
   begin_point(list);
   text_ += R"(,"asInt":")";
   number(value);

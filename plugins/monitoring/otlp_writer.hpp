@@ -31,8 +31,8 @@ class OtlpWriter {
   void begin(Attributes resource, std::string_view scope_version, std::uint64_t start_unix_ns,
              std::uint64_t time_unix_ns);
   void metric(Kind kind, std::string_view name, std::string_view unit);
-  void point(std::uint64_t value, Attributes attributes = {});
-  void point(double value, Attributes attributes = {});  // one that is no finite number is left out
+  void point(std::uint64_t value, Attributes attributes = {});  // one over 2^63-1 is left out: OTLP's are signed
+  void point(double value, Attributes attributes = {});         // one that is no finite number is left out
   std::string_view end();
 
  private:

@@ -19,7 +19,7 @@ TEST_CASE("a request is OTLP/JSON: 64-bit integers as strings, enums as integers
   OtlpWriter out;
   out.begin({{"device.id", "S1"}}, "1.2.3", 1'000'000'000, 9'007'199'254'740'993u);
   out.metric(Kind::counter, "a.counter", "By");
-  out.point(std::numeric_limits<std::uint64_t>::max(), {{"n", std::uint64_t{7}}, {"s", "x"}});
+  out.point(std::uint64_t{9223372036854775807u}, {{"n", std::uint64_t{7}}, {"s", "x"}});
   out.metric(Kind::gauge, "a.gauge", "1");
   out.point(0.25);
   const std::string text(out.end());
@@ -30,7 +30,7 @@ TEST_CASE("a request is OTLP/JSON: 64-bit integers as strings, enums as integers
   CHECK(metrics.at(0).at("sum").at("aggregationTemporality") == 2);
   CHECK(metrics.at(0).at("sum").at("isMonotonic") == true);
   const Json& point = metrics.at(0).at("sum").at("dataPoints").at(0);
-  CHECK(point.at("asInt") == "18446744073709551615");
+  CHECK(point.at("asInt") == "9223372036854775807");
   CHECK(point.at("startTimeUnixNano") == "1000000000");
   CHECK(point.at("timeUnixNano") == "9007199254740993");
   CHECK(point.at("attributes").at(0).at("value").at("intValue") == "7");
@@ -49,6 +49,7 @@ TEST_CASE("a metric without points is left out, wherever it stands") {
   out.metric(Kind::gauge, "fourth", "1");
   out.point(std::uint64_t{2});
   out.metric(Kind::gauge, "fifth", "1");
+  out.point(std::numeric_limits<std::uint64_t>::max());
   const Json metrics = metrics_of(out.end());
   REQUIRE(metrics.size() == 2);
   CHECK(metrics.at(0).at("name") == "second");
