@@ -56,7 +56,7 @@ class FrameDecoder {
  private:
   static constexpr std::size_t kHeaderMax = 10;  // a masked header, which would be longer, is refused before
   static constexpr std::size_t kControlMax = 125;
-  static constexpr std::size_t kKeptBytes = 64 * 1024;  // a larger message buffer is given back after its message
+  static constexpr std::size_t kKeptBytes = 128 * 1024;  // a larger message buffer is given back after its message
 
   void take_header_byte(std::uint8_t byte, Sink& sink);
   void check_first_byte(std::uint8_t byte);

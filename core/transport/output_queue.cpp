@@ -6,8 +6,9 @@
 namespace hawser::transport {
 namespace {
 
+constexpr std::size_t kFrameHeaderMax = 14;
 constexpr std::size_t kStoreMin = 4 * 1024;
-constexpr std::size_t kStoreKept = 64 * 1024;  // a larger store is given back when it runs empty
+constexpr std::size_t kStoreKept = 128 * 1024;  // a larger store is given back when it runs empty
 
 std::string_view part(std::string_view head, std::string_view body, std::size_t from, std::size_t to, bool of_head) {
   const std::size_t shift = of_head ? 0 : head.size();
@@ -22,6 +23,7 @@ std::string_view part(std::string_view head, std::string_view body, std::size_t 
 void OutputQueue::message(Opcode opcode, std::string_view head, std::string_view body) {
   if (closed_) return;
   const std::size_t total = head.size() + body.size();
+  make_room(total + (total / kFrameBytesMax + 1) * kFrameHeaderMax);  // once, not for each frame
   std::size_t from = 0;
   do {
     const std::size_t to = std::min(total, from + kFrameBytesMax);
@@ -102,25 +104,28 @@ void OutputQueue::append_frame(Opcode opcode, bool final, std::string_view head,
 }
 
 char* OutputQueue::grow(std::size_t bytes) {
-  const std::size_t used = end_ - begin_;
-  if (end_ + bytes > capacity_) {
-    // Moved down in place only when that frees at least half of the store, so that each byte is moved a bounded number
-    // of times.
-    if (used + bytes <= capacity_ / 2) {
-      std::memmove(store_.get(), store_.get() + begin_, used);
-    } else {
-      const std::size_t room = std::max({kStoreMin, capacity_ * 2, used + bytes});
-      auto bigger = std::make_unique_for_overwrite<char[]>(room);
-      if (used > 0) std::memcpy(bigger.get(), store_.get() + begin_, used);
-      store_ = std::move(bigger);
-      capacity_ = room;
-    }
-    begin_ = 0;
-    end_ = used;
-  }
+  make_room(bytes);
   char* const at = store_.get() + end_;
   end_ += bytes;
   return at;
+}
+
+void OutputQueue::make_room(std::size_t bytes) {
+  if (end_ + bytes <= capacity_) return;
+  const std::size_t used = end_ - begin_;
+  // Moved down in place only when that frees at least half of the store, so that each byte is moved a bounded number of
+  // times.
+  if (used + bytes <= capacity_ / 2) {
+    std::memmove(store_.get(), store_.get() + begin_, used);
+  } else {
+    const std::size_t room = std::max({kStoreMin, capacity_ * 2, used + bytes});
+    auto bigger = std::make_unique_for_overwrite<char[]>(room);
+    if (used > 0) std::memcpy(bigger.get(), store_.get() + begin_, used);
+    store_ = std::move(bigger);
+    capacity_ = room;
+  }
+  begin_ = 0;
+  end_ = used;
 }
 
 std::string OutputQueue::control_frame(Opcode opcode, std::string_view payload) {

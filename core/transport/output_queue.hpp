@@ -36,6 +36,7 @@ class OutputQueue {
  private:
   void append_frame(Opcode opcode, bool final, std::string_view head, std::string_view body);
   char* grow(std::size_t bytes);
+  void make_room(std::size_t bytes);
   std::string control_frame(Opcode opcode, std::string_view payload);
   std::size_t waiting_control_bytes() const;
   bool take_control();

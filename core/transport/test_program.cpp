@@ -28,7 +28,10 @@ const sockets = new WebSocketServer({ server, perMessageDeflate: false, maxPaylo
 sockets.on('connection', socket => socket.on('message', (data, binary) => {
   const text = binary ? '' : data.toString();
   if (text === 'close') return socket.close(4010, 'unbound');
-  if (text === 'ping') { socket.once('pong', payload => socket.send('ponged ' + payload)); return socket.ping('marco'); }
+  if (text === 'ping') {
+    socket.once('pong', payload => socket.send('ponged ' + payload));
+    return socket.ping('marco');
+  }
   socket.send(data, { binary });
 }));
 server.listen(0, '127.0.0.1', () => console.log(server.address().port));
