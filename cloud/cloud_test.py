@@ -147,7 +147,7 @@ class Device:
     def dial(self, url, protocol, token):
         return websockets.connect(url, ssl=self.cloud.tls, subprotocols=[protocol] if protocol else None, compression=None,
                                   extra_headers={"Authorization": f"Bearer {token}"} if token else {}, max_size=2 ** 21,
-                                  ping_interval=None, open_timeout=LIMIT, close_timeout=LIMIT)
+                                  ping_interval=None, open_timeout=LIMIT, close_timeout=1)
 
     async def main(self):
         """Everything up to an open main connection and its grants by service."""
@@ -489,7 +489,7 @@ def main_fault(cloud, message):
     (b"binary", 1003, "not_text"), ("[]", 1007, "bad_payload"), ("{", 1007, "bad_payload"),
     ('{"type":"keepalive","seq":1,"seq":2}', 1007, "bad_payload"), ('{"type":"keepalive","seq":0}', 1008, "policy"),
     ('{"type":"keepalive","seq":2}', 1008, "policy"), ('{"type":"report","id":"1","events":[]}', 1008, "policy"),
-    ("x" * (256 * 1024 + 1), 1009, "too_big")])
+    ("x" * (256 * 1024 + 1), 1009, "too_big")], ids=range(8))
 def test_faults_end_the_main_connection(cloud, message, code, reason):
     """[cloud-1] A fault of a main-connection message ends it with the code of the protocol."""
     assert main_fault(cloud, message) == (code, reason)
@@ -672,7 +672,7 @@ def test_refused_payloads_do_not_block(cloud):
 
 @pytest.mark.parametrize("message, code", [
     (b"\x02", 1008), (durable(0, b""), 1008), (durable(1, b"", kind=7), 1008), ("{}", 1008), ("nonsense", 1007),
-    (b"\x02" + b"\0" * (1 << 20), 1009), ('{"type":"ack","seq":5}', 1008), ('{"type":"hello"}', 1008)])
+    (b"\x02" + b"\0" * (1 << 20), 1009), ('{"type":"ack","seq":5}', 1008), ('{"type":"hello"}', 1008)], ids=range(8))
 def test_faults_end_a_subconnection_alone(cloud, message, code):
     """[data-3] A fault of a frame or of control ends the subconnection it came on, and nothing else."""
     device = Device(cloud)
