@@ -21,7 +21,11 @@ class Builder : public nlohmann::json_sax<Json> {
     if (value > static_cast<std::uint64_t>(kJsonIntegerMax)) return stop("an integer is above 2^53-1");
     return add(static_cast<std::int64_t>(value));
   }
-  bool number_float(double value, const std::string&) override { return add(value); }
+  bool number_float(double value, const std::string& digits) override {
+    // An integer too large for 64 bits comes here as well.
+    if (digits.find_first_of(".eE") == std::string::npos) return stop("an integer is above 2^53-1");
+    return add(value);
+  }
   bool string(std::string& value) override { return add(std::move(value)); }
   bool binary(Json::binary_t&) override { return stop("binary"); }
   bool start_object(std::size_t) override { return open(Json::object()); }
