@@ -91,6 +91,7 @@ bool ConfigPush::is_finished(const MessageId& id) const {
 
 sdk::Verdict ConfigPush::take_part(const Part& part, const MessageId& id, std::string_view payload) {
   const Order& order = part.order;
+  if (job_ && job_->over()) job_.reset();
   if (job_) return reject(order.revision, "busy", "revision " + job_->revision() + " has no final status yet");
   if (part.part == 1) {
     if (collecting_) give_up_collecting("revision " + order.revision + " was begun before all parts had come");
@@ -177,7 +178,8 @@ void ConfigPush::job_finished(const std::string& revision, std::string_view stat
   } catch (const std::exception& error) {  // the worst that comes of it: the revision is done once more after a restart
     host_.warn("the end of a revision could not be noted", {{"error", error.what()}});
   }
-  host_.post([this] {  // not from within the job itself
+  host_.post([this] {                   // not from within the job itself
+    if (job_ && !job_->over()) return;  // the next one has begun
     job_.reset();
     if (cloud_) host_.health(HWS_READY);
     connect();

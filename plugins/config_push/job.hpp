@@ -35,6 +35,7 @@ class Job {
   void recover(Journal journal);  // of the instance before this one
   void acked();                   // statuses were acknowledged
   const std::string& revision() const { return journal_.revision; }
+  bool over() const { return over_; }  // it has its final status
 
  private:
   using Method = void (Job::*)();

@@ -33,6 +33,7 @@
 #include <initializer_list>
 #include <map>
 #include <memory>
+#include <mutex>
 #include <new>
 #include <optional>
 #include <span>
@@ -223,6 +224,10 @@ class Context {
     std::function<void()> call;
     TimerId timer = 0;  // of a one-shot timer: forgotten when it has run
   };
+  struct Posted {
+    const Context* context;
+    std::function<void()> call;
+  };
   struct ActionCall {
     Context* context;
     std::function<void(const ActionResult&)> done;
@@ -252,6 +257,8 @@ class Context {
   std::vector<std::unique_ptr<Subconnection>> subconnections_;
   std::vector<std::unique_ptr<ActionCall>> actions_;
   std::vector<std::unique_ptr<ReachedCall>> reached_;
+  mutable std::mutex posts_mutex_;  // post() is for any thread
+  mutable std::vector<std::unique_ptr<Posted>> posts_;
 };
 
 }  // namespace hawser::sdk

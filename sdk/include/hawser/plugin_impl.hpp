@@ -58,18 +58,29 @@ inline std::optional<std::string> Context::fact(std::string_view key) const {
   return value;
 }
 
+// The context owns what was posted: a host that ends without running it leaks nothing.
 inline void Context::post(std::function<void()> call) const {
-  struct Posted {
-    const Context* context;
-    std::function<void()> call;
-  };
   auto posted = std::make_unique<Posted>(Posted{this, std::move(call)});
-  const auto run_once = [](void* argument) {
-    const std::unique_ptr<Posted> owned(static_cast<Posted*>(argument));
-    owned->context->guard_or_fault(owned->call);
+  Posted* const argument = posted.get();
+  const auto run_once = [](void* which) {
+    const Context& context = *static_cast<Posted*>(which)->context;
+    std::unique_ptr<Posted> owned;
+    {
+      const std::lock_guard lock(context.posts_mutex_);
+      owned = take(context.posts_, which);
+    }
+    if (owned) context.guard_or_fault(owned->call);
   };
-  check(host_->post(handle_, run_once, posted.get()), "post");
-  posted.release();  // run_once owns it now
+  {
+    const std::lock_guard lock(posts_mutex_);
+    posts_.push_back(std::move(posted));
+  }
+  const hws_status status = host_->post(handle_, run_once, argument);
+  if (status < 0) {
+    const std::lock_guard lock(posts_mutex_);
+    take(posts_, argument);
+  }
+  check(status, "post");
 }
 
 // A handler may cancel its own timer or watch: the shared pointer keeps the function that is running.
