@@ -46,7 +46,7 @@ Result<std::pair<Descriptor, Descriptor>> Channel::make_pair() {
 
 Status Channel::send(const json::Object& message) {
   const std::string text = json::to_text(message);
-  if (text.size() > kChannelTextMax) return Error{"too_big", "a control message is over 64 KiB"};
+  if (text.size() > kChannelTextMax) return Error{"too_big", "a control message is over 128 KiB"};
   if (queue_.size() >= kChannelQueueMax)
     return Error{"queue_full", "256 control messages wait: the other end does not read"};
   std::string packet;
@@ -74,7 +74,7 @@ Status Channel::flush() {
 }
 
 Result<std::optional<json::Object>> Channel::receive() {
-  // On the heap of the threads that receive: as a thread-local array it would cost each thread of the process 64 KiB.
+  // On the heap of the threads that receive: as a thread-local array it would cost each thread of the process as much.
   using Packet = std::array<char, kChannelHeaderBytes + kChannelTextMax>;
   static thread_local const std::unique_ptr<Packet> buffer(new Packet);
   Packet& packet = *buffer;

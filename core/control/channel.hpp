@@ -9,42 +9,49 @@
 #include "core/base/files.hpp"
 #include "core/base/json.hpp"
 
+// clang-format off
 // The control channel between hawserd and one hawser-host: a SOCK_SEQPACKET pair, the host's end at descriptor 3. One
-// packet is one message: a header of 16 bytes, then one JSON object of at most 64 KiB with a member "type". Both ends
-// are always of the same build; yet hawserd reads it as hostile data, since a plugin lives in the host's process.
+// packet is one message: a header of 16 bytes, then one JSON object of at most kChannelTextMax with a member "type".
+// Both ends are always of the same build; yet hawserd reads it as hostile data, since a plugin lives in the host's
+// process. Ids are strings, chosen by the end that asks.
 //
 // From the core
-//   setup          plugin, version, digest, instance, library (path; the verified .so is descriptor 5 later),
-//   state_dir, config (object),
-//                  serial, hostname, site, ca_file, validity_floor (seconds since 1970), actions:[names],
-//                  services:[{service, protocols:[...]}]                          always the first message
-//   grant          grant: the object of sdk/protocol.md §5                        a new one replaces the old, used at
-//   the next dial grant_refused  service, reason                                               stops dialling until a
-//   grant comes revoke         service, reason                                               close 4012, forget the
-//   grant, wait for a new one server_changed                                                               close 1001,
-//   forget all grants, wait for new ones configure      id, config, mode: "check"|"apply" action_done    id, exit_code
-//   (null: not by itself), output_b64, reason       once per action_run cloud_reached  id, ok, how once per cloud_reach
+//   setup          plugin, version, digest, instance, library (path), state_dir, config (object), serial, hostname, site,
+//                  ca_file, validity_floor (seconds since 1970), actions:[names], services:[{service, protocols:[...]}]
+//                                                  always the first message
+//   grant          grant: the object of sdk/protocol.md §5, and reconnect_spread_s (§3)
+//                                                  a new one replaces the old, and is used at the next dial
+//   grant_refused  service, reason                 stops dialling until a grant comes
+//   revoke         service, reason                 close 4012, forget the grant, wait for a new one
+//   server_changed                                 close 1001, forget all grants, wait for new ones
+//   configure      id, config, mode: "check"|"apply"
+//   action_done    id, exit_code (-N: by signal N; null: did not start, or was ended at its limit), output_b64, reason
+//                                                  once per action_run
+//   cloud_reached  id, ok, how                     once per cloud_reach
 //   stop           deadline_ms
 // From the host
-//   ready                                                                        start() has returned HWS_OK
-//   refused        reason ("abi_refused" | "config_refused" | "exited"), detail  the host ends after it; not retried
-//   for the first two health         state: "ready"|"degraded"|"stopped"|"faulted", detail log            level:
-//   "debug"|"info"|"warn"|"error", message, fields (object of strings) subconnection  service, state (design:
-//   waiting_for_grant, connecting, ready, draining, backoff, refused, revoked, stopped),
-//                  since (RFC 3339), url, failure_reason (a reason of §7 or null), detail, reconnects, sent_messages,
-//                  sent_bytes, queued_messages, queued_bytes, dropped:{reason:n}, buffer_full_count, acked_seq, rtt_ms
-//                  on each change of state at once, else at most once a second
-//   want_grants    service, why                                                  the grant failed (401, 403, 404, 4001)
-//   or runs out configured     id, status: "ok"|"restart_needed"|"refused", why action_run     id, name cloud_reach id,
-//   timeout_ms event          kind, service, reason, detail                                 a line for history and for
-//   the report to the cloud
+//   ready                                          start() has returned HWS_OK
+//   refused        reason: "abi_refused"|"config_refused"|"exited", detail
+//                                                  the host ends after it; not retried for the first two
+//   health         state: "ready"|"degraded"|"stopped"|"faulted", detail
+//   log            level: "debug"|"info"|"warn"|"error", message, fields (object of strings)
+//   subconnection  service, state: waiting_for_grant|connecting|ready|draining|backoff|refused|revoked|stopped, since
+//                  (RFC 3339), url, failure_reason (of §7, or null), detail, reconnects, sent_messages, sent_bytes,
+//                  queued_messages, queued_bytes, dropped:{reason:n}, buffer_full_count, acked_seq, rtt_ms
+//                                                  on each change of state at once, else at most once a second
+//   want_grants    service, why                    the grant failed (401, 403, 404, 4001) or runs out
+//   configured     id, status: "ok"|"restart_needed"|"refused", why
+//   action_run     id, name
+//   cloud_reach    id, timeout_ms
+//   event          kind, service, reason, detail   a line for the history and for the report to the cloud
+// clang-format on
 namespace hawser::control {
 
 inline constexpr int kChannelDescriptor = 3;
 inline constexpr std::uint32_t kChannelMagic = 0x48575331;  // "HWS1"
-inline constexpr std::size_t kChannelHeaderBytes =
-    16;  // magic, length, number (of this direction, from 1), 0; each 32 bits, little-endian
-inline constexpr std::size_t kChannelTextMax = 64 * 1024;
+// Magic, length, number (of this direction, from 1), 0; each 32 bits, little-endian.
+inline constexpr std::size_t kChannelHeaderBytes = 16;
+inline constexpr std::size_t kChannelTextMax = 128 * 1024;  // an action's 64 KiB of output are 86 KiB in base64
 inline constexpr std::size_t kChannelQueueMax = 256;  // messages that wait for the socket; then the end is given up
 
 // One end. Owned by and used on one thread, whose Loop watches descriptor(). Non-blocking.

@@ -40,7 +40,7 @@ TEST_CASE("an end that does not read is given up after a bounded number of messa
   std::size_t taken = 0;
   while (pair.core.send(big)) REQUIRE(++taken < 10'000);
   CHECK(pair.core.send(big).error().code == "queue_full");
-  big->set("message", std::string(70'000, 'x'));
+  big->set("message", std::string(control::kChannelTextMax, 'x'));
   CHECK(pair.core.send(big).error().code == "too_big");
 }
 

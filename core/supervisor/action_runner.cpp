@@ -14,7 +14,8 @@
 namespace hawser::supervisor {
 namespace {
 
-constexpr int kReadsPerTurn = 16;  // of 16 KiB each, so that one talkative command does not hold the loop
+constexpr mode_t kActionFileMask = 0022;  // an operator's command makes files as from a shell
+constexpr int kReadsPerTurn = 16;         // of 16 KiB each, so that one talkative command does not hold the loop
 const std::vector<std::string> kEnvironment = {"PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
                                                "LANG=C"};
 
@@ -60,7 +61,8 @@ void ActionRunner::run(const std::string& plugin, const std::string& name, const
   if (runs_.size() >= kActionsMax) return refuse("did not start: 32 actions run already", std::move(done));
   if (action.command.empty()) return refuse("did not start: its command is empty", std::move(done));
   const std::uint64_t id = ++last_id_;
-  auto child = ChildProcess::start(loop_, {action.command, kEnvironment, -1}, [this, id] { on_end(id); });
+  auto child =
+      ChildProcess::start(loop_, {action.command, kEnvironment, -1, kActionFileMask}, [this, id] { on_end(id); });
   if (!child) return refuse("did not start: " + child.error().message, std::move(done));
   auto run = std::make_unique<Run>();
   run->plugin = plugin;

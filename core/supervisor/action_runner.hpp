@@ -11,9 +11,8 @@
 
 namespace hawser::supervisor {
 
-// A control message carries 64 KiB of text: this much output in base64, its other members, and room to spare. What an
-// action prints beyond it is read and dropped, so that a talkative command neither blocks nor grows us.
-inline constexpr std::size_t kActionOutputMax = 46 * 1024;
+// What an action prints beyond it is read and dropped, so that a talkative command neither blocks nor grows us.
+inline constexpr std::size_t kActionOutputMax = 64 * 1024;
 inline constexpr std::size_t kActionsPerPlugin = 4;
 inline constexpr std::size_t kActionsMax = 32;
 inline constexpr milliseconds kActionTermGrace{2000};   // from SIGTERM at the time limit to SIGKILL

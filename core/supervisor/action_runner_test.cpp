@@ -94,6 +94,7 @@ TEST_CASE("an action sees PATH and LANG alone, and an empty input") {
   Bench bench;
   CHECK(bench.run({"/usr/bin/env"}).output ==
         "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin\nLANG=C\n");
+  CHECK(bench.shell("umask").output == "0022\n");
   CHECK(bench.shell("cat; ls -1 /proc/self/fd | wc -l").output == "4\n");  // 0, 1, 2 and the folder itself
 }
 

@@ -3,6 +3,7 @@
 #include <fcntl.h>
 #include <poll.h>
 #include <spawn.h>
+#include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -100,8 +101,11 @@ Result<std::unique_ptr<ChildProcess>> ChildProcess::start(Loop& loop, const Chil
   arguments.descriptors(output.get(), channel.get());
   const auto command = pointers_to(spec.command), environment = pointers_to(spec.environment);
   pid_t pid = -1;
+  // posix_spawn cannot set the mask. Ours changes for a moment; every file of ours is made with its mode said outright.
+  const mode_t own_mask = ::umask(spec.file_mask);
   const int problem = ::posix_spawn(&pid, spec.command.at(0).c_str(), &arguments.files, &arguments.attributes,
                                     command.data(), environment.data());
+  ::umask(own_mask);
   if (problem != 0) return system_error("start " + spec.command[0], problem);
   Descriptor pidfd(static_cast<int>(::syscall(SYS_pidfd_open, pid, 0)));  // close-on-exec by itself
   const int number = errno;

@@ -29,7 +29,8 @@ struct ExitCause {
 struct ChildSpec {
   std::vector<std::string> command;  // [0] is the path of the program
   std::vector<std::string> environment;
-  int channel = -1;  // -1: none
+  int channel = -1;         // -1: none
+  mode_t file_mask = 0077;  // umask(2) of the child
 };
 
 // A running child that leads its process group. Owned by who started it, lives on the loop's thread; `loop` must

@@ -170,7 +170,7 @@ void SupervisedPlugin::spawn() {
   if (status) return keeper_.on_started(*this);
   if (status.error().code == "too_big")
     apply(PluginEvent::HostRefused,
-          {"config_refused", "its configuration is over the 64 KiB that a host takes: " + settings_.file.string()});
+          {"config_refused", "its configuration is over the 128 KiB that a host takes: " + settings_.file.string()});
 }
 
 void SupervisedPlugin::note_ready() {
