@@ -32,6 +32,7 @@ class ScriptedCloud:
         self.faults = []             # what the device did against the protocol
         self.keepalive_acks = True
         self.slice_bytes = 0         # WebSocket frames go out in pieces of so many bytes, a TLS record each
+        self.early = b""             # frames that come in one TLS record with the 101 of the main connection
         self.mute = False            # new WebSockets answer nothing, not even pings
         self.acks = True             # durable messages are acknowledged
         self.spread_s = 0
@@ -180,7 +181,7 @@ class ScriptedCloud:
 
     async def _upgrade(self, request, answer, reader, writer):
         head = switching_protocols(request, answer.headers["protocol"])
-        writer.write(head)
+        writer.write(head + (self.early if request.target.startswith("/hawser/v1/connect/") else b""))
         await writer.drain()
         socket = WebSocket(reader, writer, slice_bytes=self.slice_bytes)
         socket.mute = self.mute

@@ -82,7 +82,7 @@ def test_a_check_answers_with_a_diff_and_changes_nothing(site):
 
 
 def test_an_apply_changes_the_files_and_runs_the_action(site):
-    """[cfg-1] `apply` writes all files with their modes, runs the reload action after them, and is confirmed."""
+    """`apply` writes all files with their modes, runs the reload action after them, and is confirmed."""
     site.push("r1", [file(site.a, "one\n2\n", "0600"), file(site.b, b"\x00\xff")])
     site.wait_status("r1", "confirmed")
     assert site.a.read_text() == "one\n2\n" and site.b.read_bytes() == b"\x00\xff"
@@ -94,7 +94,7 @@ def test_an_apply_changes_the_files_and_runs_the_action(site):
 
 
 def test_a_failing_action_puts_the_old_files_back(site):
-    """[cfg-2] When the reload action fails, the old files come back, are reloaded, and the cloud learns why."""
+    """When the reload action fails, the old files come back, are reloaded, and the cloud learns why."""
     before = site.a.stat()
     site.push("r1", [file(site.a, "broken\n", "0600"), file(site.b, "new\n")])
     status = site.wait_status("r1", "rolled_back")
@@ -107,7 +107,7 @@ def test_a_failing_action_puts_the_old_files_back(site):
 
 
 def test_an_unconfirmed_revision_is_put_back(world, site):
-    """[cfg-2] When the cloud is not reached again within the confirm time, the old files come back."""
+    """When the cloud is not reached again within the confirm time, the old files come back."""
     site.cloud.keepalive_acks = False
     site.push("r1", [file(site.a, "cuts us off\n")], timeout_s=2)
     wait_for(lambda: site.a.read_text() == "cuts us off\n", 10, "the new file")
@@ -117,7 +117,7 @@ def test_an_unconfirmed_revision_is_put_back(world, site):
 
 
 def test_what_is_not_allowed_is_refused_whole(world, site):
-    """[cfg-5] A path outside the list, `..`, a link, a wrong digest, an unknown action: nothing at all is written."""
+    """A path outside the list, `..`, a link, a wrong digest, an unknown action: nothing at all is written."""
     outside = world.folder / "outside.conf"
     (site.folder / "link").symlink_to(world.folder)
     good = file(site.b, "fine\n")
@@ -143,7 +143,7 @@ def test_what_is_not_allowed_is_refused_whole(world, site):
 
 
 def test_nonsense_is_refused_and_ends_nothing(site):
-    """[cfg-1] Messages that are no revision are answered with nack or rejected; the subconnection stays."""
+    """Messages that are no revision are answered with nack or rejected; the subconnection stays."""
     for message in ({"type": "make_coffee"}, {"type": "apply"}, {"type": "apply", "revision": 5},
                     {"type": "apply", "revision": "n1", "mode": "apply", "part": 1, "parts": 1, "files": "all",
                      "reload": [], "confirm_timeout_s": 20}):
@@ -155,7 +155,7 @@ def test_nonsense_is_refused_and_ends_nothing(site):
 
 
 def test_a_revision_in_parts(site):
-    """[cfg-1] A revision in two parts, with a file that goes on in the second, is applied as one."""
+    """A revision in two parts, with a file that goes on in the second, is applied as one."""
     content = "0123456789" * 1000
     whole = file(site.b, content)
     first = {**whole, "content_b64": base64.b64encode(content[:4000].encode()).decode()}
@@ -181,7 +181,7 @@ def test_a_killed_host_does_not_do_it_twice(site):
 
 
 def test_hawser_cloud_pushes_a_configuration(world):
-    """[cfg-1] `hawser-cloud config push --check` shows the diff, `config push` applies, and the result can be read."""
+    """`hawser-cloud config push --check` shows the diff, `config push` applies, and the result can be read."""
     if os.getuid() != 0:
         pytest.skip("files for root can be given by root only")
     cloud = world.cloud(serials=[SERIAL]).start()

@@ -31,7 +31,7 @@ def checked(world, text, expect=78):
 
 
 def test_every_fault_is_named_in_one_go(world):
-    """[conn-7] A wrong configuration: every fault as file:line:column: key: what is wrong, exit 78, nothing started."""
+    """[B6] [B8] [B12] [B13] A wrong configuration: every fault as file:line:column: key: what is wrong, exit 78, nothing started."""
     agent, lines = checked(world, BROKEN)
     for line_number, key in ((2, "device.serial"), (4, "cloud.authentication_port"), (7, "domain"), (8, "ports"),
                              (10, "cloud.keepalive.interval"), (11, "cloud.keepalive.count"), (13, "intervall"),
@@ -45,33 +45,33 @@ def test_every_fault_is_named_in_one_go(world):
 
 
 def test_a_syntax_error_is_placed(world):
-    """[conn-7] A syntax error names file, line and column, exit 78."""
+    """[B5] A syntax error names file, line and column, exit 78."""
     _, lines = checked(world, '[device]\nserial = "A\n')
     assert any(re.search(r"hawser\.toml:2:\d+: ", line) for line in lines), lines
 
 
 def test_a_missing_configuration_is_named(world):
-    """[conn-7] A folder without hawser.toml is named, exit 78."""
+    """[B1] A folder without hawser.toml is named, exit 78."""
     done = world.run([built("hawserd"), "--check", "--config", world.folder / "nowhere"], expect=78)
     assert "hawser.toml" in done.stdout + done.stderr
 
 
 def test_a_good_configuration_passes_the_check(world):
-    """[conn-7] --check exits 0 for a good configuration and starts nothing."""
+    """--check exits 0 for a good configuration and starts nothing."""
     agent = world.agent(1, world.authority.file, plugins=[])
     world.run([*agent.arguments(), "--check"], expect=0)
     assert not agent.state_dir.exists() or not list(agent.state_dir.iterdir())
 
 
 def test_a_usage_error_is_64(world):
-    """[conn-7] An unknown option is a usage error: 64 for the daemons, 2 for hawserctl."""
+    """[B22] An unknown option is a usage error: 64 for the daemons, 2 for hawserctl."""
     world.run([built("hawserd"), "--no-such-option"], expect=64)
     world.run([built("hawser-cloud"), "no-such-command"], expect=64)
     world.run([built("hawserctl"), "no-such-command"], expect=2)
 
 
 def test_help_and_version(world):
-    """[conn-7] Every program explains itself with --help and says its version."""
+    """Every program explains itself with --help and says its version."""
     for program in ("hawserd", "hawserctl", "hawser-cloud"):
         assert "--help" in world.run([built(program), "--help"]).stdout
     assert re.search(r"\d+\.\d+\.\d+", world.run([built("hawserd"), "--version"]).stdout)
@@ -79,7 +79,7 @@ def test_help_and_version(world):
 
 
 def test_a_second_instance_is_turned_away(world):
-    """[conn-7] A second hawserd with the same folders exits 75 and names the first; the first goes on. [F89]"""
+    """[F89] A second hawserd with the same folders exits 75 and names the first; the first goes on."""
     cloud = world.scripted_cloud()
     agent = world.agent(cloud.auth_port, world.authority.file, plugins=[]).start()
     agent.wait_established()

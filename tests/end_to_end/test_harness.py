@@ -60,7 +60,7 @@ class Client:
 
 @pytest.mark.parametrize("slice_bytes", [0, 1])
 def test_the_scripted_cloud_serves_another_makes_client(world, slice_bytes):
-    """[conn-1] The scripted cloud speaks the protocol with python3-websockets as its device, whole and byte by byte."""
+    """The scripted cloud speaks the protocol with python3-websockets as its device, whole and byte by byte."""
     cloud = world.scripted_cloud()
     cloud.slice_bytes = slice_bytes
     proxy = world.proxy(cloud.auth_port)
@@ -73,7 +73,7 @@ def test_the_scripted_cloud_serves_another_makes_client(world, slice_bytes):
 
 
 def test_the_scripted_cloud_sees_what_breaks_the_protocol(world):
-    """[conn-1] A gap in the durable numbers and a keepalive out of order are noted as faults of the device."""
+    """A gap in the durable numbers and a keepalive out of order are noted as faults of the device."""
     cloud = world.scripted_cloud()
     client = Client(world, cloud.auth_port)
     url, token = client.moor()
@@ -98,7 +98,7 @@ def test_the_scripted_cloud_sees_what_breaks_the_protocol(world):
 
 
 def test_nothing_that_outlives_its_parent_goes_unseen(world):
-    """[iso-8] The harness sees a process that outlives the program which started it, and ends it."""
+    """The harness sees a process that outlives the program which started it, and ends it."""
     import processes
     from harness import World
     inner = World()

@@ -154,7 +154,7 @@ def test_the_position_moves_with_the_acknowledgement(world):
 
 
 def test_bytes_pass_unchanged(world):
-    """[log-3] Binary bytes, empty lines, long lines and a last line without newline arrive as they stand."""
+    """Binary bytes, empty lines, long lines and a last line without newline arrive as they stand."""
     log = world.folder / "app.log"
     content = b"\x00\xff\xfe binary \x1b[31m\n\n\n" + b"long " * 30000 + b"\nafter\n" + "Grüße\r\n".encode()
     log.write_bytes(content + b"no end")
@@ -167,7 +167,7 @@ def test_bytes_pass_unchanged(world):
 
 
 def test_files_that_come_and_a_pattern(world):
-    """[log-1] A pattern takes up files that appear later, each with an id of its own; what does not match stays here."""
+    """A pattern takes up files that appear later, each with an id of its own; what does not match stays here."""
     folder = world.folder / "logs"
     folder.mkdir()
     cloud, _ = moored(world, folder / "*.log")

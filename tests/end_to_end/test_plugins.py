@@ -43,7 +43,7 @@ def listed(agent, plugin):
 
 
 def test_broken_plugins_are_refused_and_the_rest_runs(world):
-    """[iso-1] A missing file or manifest, a .so without the symbol, another ABI: each refused with a sentence; the rest runs."""
+    """[B51] [B53] A missing file or manifest, a .so without the symbol, another ABI: each refused with a sentence; the rest runs."""
     no_symbol = basics.built("no_symbol.so")
     folder = plugin_folder(
         world,
@@ -75,7 +75,7 @@ def test_broken_plugins_are_refused_and_the_rest_runs(world):
 
 
 def test_plugin_list_shows_what_runs(world):
-    """[iso-1] `hawserctl plugin list` names each plugin with version and state; --json is an object a script can read."""
+    """`hawserctl plugin list` names each plugin with version and state; --json is an object a script can read."""
     cloud = world.scripted_cloud()
     agent = world.agent(cloud.auth_port, world.authority.file).start()
     agent.wait_ready()
@@ -85,7 +85,7 @@ def test_plugin_list_shows_what_runs(world):
 
 
 def test_a_restart_touches_only_its_plugin(world):
-    """[iso-1] `hawserctl plugin restart` gives one plugin a new host; the others keep theirs."""
+    """`hawserctl plugin restart` gives one plugin a new host; the others keep theirs."""
     cloud = world.scripted_cloud()
     agent = world.agent(cloud.auth_port, world.authority.file).start()
     before = agent.wait_ready()
@@ -99,7 +99,7 @@ def test_a_restart_touches_only_its_plugin(world):
 
 
 def test_a_refused_plugin_configuration_is_said(world):
-    """[iso-1] A plugin that refuses its configuration is shown with its own sentence; the rest runs."""
+    """A plugin that refuses its configuration is shown with its own sentence; the rest runs."""
     cloud = world.scripted_cloud()
     agent = world.agent(cloud.auth_port, world.authority.file,
                         plugin_files={"hawser.monitoring": '[config]\ninterval = "often"\n'}).start()

@@ -50,7 +50,7 @@ def test_a_killed_agent_takes_its_hosts_along(world):
 
 
 def test_a_stopped_agent_leaves_nothing(world):
-    """[iso-8] SIGTERM ends hawserd with 0 within 5 s, and its hosts with it; the cloud sees the device leave."""
+    """SIGTERM ends hawserd with 0 within 5 s, and its hosts with it; the cloud sees the device leave."""
     cloud, agent, _ = moored(world)
     hosts = agent.hosts()
     began = time.monotonic()
@@ -61,7 +61,7 @@ def test_a_stopped_agent_leaves_nothing(world):
 
 
 def test_a_killed_host_comes_back_alone(world):
-    """[iso-8] A host is killed: its subconnection returns; the others and the main connection are not touched."""
+    """A host is killed: its subconnection returns; the others and the main connection are not touched."""
     cloud, agent, before = moored(world)
     killed = agent.kill_host("monitoring")
     state = agent.wait_state(lambda state: agent.subconnection("monitoring", state).get("state") == "ready" and
@@ -78,7 +78,7 @@ def test_a_killed_host_comes_back_alone(world):
 
 
 def test_a_stopped_process_does_not_hold_up_the_others(world):
-    """[iso-8] A host that is frozen leaves the main connection and the other subconnections untouched."""
+    """A host that is frozen leaves the main connection and the other subconnections untouched."""
     _, agent, before = moored(world)
     frozen = agent.host_of("log_upload")
     os.kill(frozen, signal.SIGSTOP)

@@ -7,6 +7,7 @@ import ssl
 import proof
 from basics import SERIAL, SERVICES
 from cryptography.hazmat.primitives.asymmetric import ec
+from wire import PING, TEXT, frame
 
 
 def test_frames_from_the_cloud_cut_at_every_byte(world):
@@ -20,6 +21,45 @@ def test_frames_from_the_cloud_cut_at_every_byte(world):
     assert cloud.record.wait("main:command_result").data["body"]["ok"] is True
     agent.wait_state(lambda state: (agent.subconnection("monitoring", state)["acked_seq"] or 0) >= 3,
                      what="acknowledgements that came byte by byte")
+
+
+def text(message, cut=None):
+    """A text message as frames: one, or two that are cut at this byte."""
+    data = json.dumps(message).encode()
+    if cut is None:
+        return frame(TEXT, data)
+    return frame(TEXT, data[:cut], final=False) + frame(0, data[cut:])
+
+
+def test_all_frames_in_one_segment(world):
+    """[conn-1] Frames that arrive in one segment with the 101, fragments with a ping between them too, all count. [F24] [F25]"""
+    cloud = world.scripted_cloud()
+    commands = [{"type": "command", "id": f"glued-{number}", "name": "state", "args": {}} for number in range(3)]
+    cloud.early = (text(commands[0]) + frame(PING, b"one") + text(commands[1], cut=5) + frame(PING, b"two") +
+                   text(commands[2]))
+    agent = world.agent(cloud.auth_port, world.authority.file, plugins=[]).start()
+    cloud.record.wait("main:command_result", 3)
+    ids = [seen.data["body"]["id"] for seen in cloud.record.all("main:command_result")]
+    assert ids == ["glued-0", "glued-1", "glued-2"]
+    agent.wait_established()
+    assert cloud.record.count("main:end") == 0
+
+
+def test_every_cut_of_a_fragmented_message(world):
+    """[conn-1] A command cut into two frames at each of its bytes, with a ping in between, arrives whole each time. [F24]"""
+    cloud = world.scripted_cloud()
+    agent = world.agent(cloud.auth_port, world.authority.file, plugins=[]).start()
+    agent.wait_established()
+    sample = {"type": "command", "id": "cut-00", "name": "no_such", "args": {"text": "Grüße"}}
+    size = len(json.dumps(sample).encode())
+    burst = b""
+    for cut in range(size + 1):
+        data = json.dumps({**sample, "id": f"cut-{cut:02}"}).encode()
+        burst += frame(TEXT, data[:cut], final=False) + frame(PING, b"between") + frame(0, data[cut:])
+    world.background.run(cloud.main.socket.send_raw(burst))
+    cloud.record.wait("main:command_result", size + 1)
+    ids = [seen.data["body"]["id"] for seen in cloud.record.all("main:command_result")]
+    assert ids == [f"cut-{cut:02}" for cut in range(size + 1)]
 
 
 def test_segments_cut_at_every_byte_both_ways(world):
