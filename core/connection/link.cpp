@@ -60,9 +60,10 @@ Error down_reason(const transport::Closing& closing) {
   return {keepalive ? "keepalive_expired" : std::string(rule->reason), detail};
 }
 
-Link::Link(Shared& shared, transport::WebSocket& socket)
+Link::Link(Shared& shared, transport::WebSocket& socket, seconds spread)
     : shared_(shared),
       socket_(socket),
+      spread_(spread),
       keepalive_(Clock::now(), random_between(0ms, shared.settings.keepalive_interval),
                  shared.settings.keepalive_interval, shared.settings.keepalive_count),
       ping_(Clock::now(), shared.settings.ping_interval) {}

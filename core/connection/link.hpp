@@ -17,7 +17,8 @@ class Link : public transport::WebSocket::Listener {
   static constexpr milliseconds kListAnswerLimit = 30s;  // then the list is asked for again, with a new id
   static constexpr milliseconds kListRequestGap = 1s;    // at most one request in this time
 
-  Link(Shared& shared, transport::WebSocket& socket);
+  // `spread`: of the registration; it goes to the hosts with each grant.
+  Link(Shared& shared, transport::WebSocket& socket, seconds spread);
 
   // Carries the connection until it has ended, and tells how to go on.
   Outcome run();
@@ -60,6 +61,7 @@ class Link : public transport::WebSocket::Listener {
 
   Shared& shared_;
   transport::WebSocket& socket_;
+  const seconds spread_;
   Keepalive keepalive_;
   PingSchedule ping_;
 

@@ -95,6 +95,7 @@ Status Link::subconnection_update(const json::Object& message) {
 
 void Link::tell_grants(std::vector<json::Object> grants, std::vector<Refusal> refused) {
   spdlog::info("main connection: {} grants, {} refused", grants.size(), refused.size());
+  for (json::Object& grant : grants) grant->set("reconnect_spread_s", static_cast<Poco::Int64>(spread_.count()));
   shared_.observer.on_grants(std::move(grants), std::move(refused));
 }
 

@@ -170,6 +170,7 @@ TEST_CASE("grants, refusals, updates and revocations reach the observer") {
   REQUIRE(device.observer.wait([](const auto& t) { return t.lists == 1; }));
   auto told = device.observer.told();
   CHECK(json::text_or(told.grants.at(0), "token") == "SECRETgrant");
+  CHECK(json::integer_or(told.grants.at(0), "reconnect_spread_s", -1) == 0);
   CHECK(told.refused.at(0).reason == "service_unknown");
   cloud.tell(R"({"send":{"type":"subconnection_revoke","service":"monitoring","reason":"plugin_blocked"}})");
   CHECK(device.observer.wait([](const auto& t) { return t.revoked.size() == 1; }));

@@ -55,7 +55,8 @@ class Observer {
  public:
   virtual ~Observer() = default;
   virtual void on_snapshot(Snapshot snapshot) = 0;
-  // The whole list that is in force now: a service that stands in neither has been revoked.
+  // The whole list that is in force now: a service that stands in neither has been revoked. Each grant is the object of
+  // sdk/protocol.md §5 with the registration's "reconnect_spread_s" (§3) added.
   virtual void on_grants(std::vector<json::Object> grants, std::vector<Refusal> refused) = 0;
   virtual void on_revoked(std::string service, std::string reason) = 0;
   virtual void on_server_changed() = 0;  // another server of the list: subconnections end with 1001

@@ -296,7 +296,7 @@ void Session::note_up() {
 }
 
 Outcome Session::serve() {
-  Link link(shared_, *socket_);
+  Link link(shared_, *socket_, registration_.spread);
   const TimePoint began = Clock::now();
   const Outcome outcome = link.run();
   loss_.lived = std::chrono::duration_cast<milliseconds>(Clock::now() - began);

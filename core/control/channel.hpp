@@ -19,7 +19,7 @@
 //   setup          plugin, version, digest, instance, library (path), state_dir, config (object), serial, hostname, site,
 //                  ca_file, validity_floor (seconds since 1970), actions:[names], services:[{service, protocols:[...]}]
 //                                                  always the first message
-//   grant          grant: the object of sdk/protocol.md §5, and reconnect_spread_s (§3)
+//   grant          grant: the object of sdk/protocol.md §5 with reconnect_spread_s (§3) added
 //                                                  a new one replaces the old, and is used at the next dial
 //   grant_refused  service, reason                 stops dialling until a grant comes
 //   revoke         service, reason                 close 4012, forget the grant, wait for a new one

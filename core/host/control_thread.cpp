@@ -115,11 +115,11 @@ void ControlThread::hear(const json::Object& message) {
   CoreWord word;
   word.at = Clock::now();
   word.reason = json::text_or(message, "reason");
-  word.spread_s = json::integer_or(message, "reconnect_spread_s", -1);
   if (type == "grant") {
     const auto grant = json::object_member(message, "grant");
     if (!grant) return link_.log("error", "the core sent a grant without one");
     word.grant = *grant;
+    word.spread_s = json::integer_or(*grant, "reconnect_spread_s", -1);
     switchboard_.deliver(json::text_or(*grant, "service"), std::move(word));
   } else if (type == "grant_refused" || type == "revoke") {
     word.kind = type == "revoke" ? CoreWord::Kind::Revoke : CoreWord::Kind::GrantRefused;
