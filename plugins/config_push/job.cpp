@@ -63,12 +63,14 @@ void Job::finish(std::string_view state, std::string_view reason, std::string_vi
   over_ = true;
   assembly_.reset();
   statuses_.add({journal_.revision, state, reason, detail, diff});
+  // The end is noted before the journal goes: killed in between, the next start finds the journal and says the final
+  // status once more; the other way round it would take the revision for one that never began.
+  finished_(journal_.revision, state);
   try {
     forget_journal();
-  } catch (const std::exception& error) {  // the next start finds it and says the final status once more
+  } catch (const std::exception& error) {
     host_.warn("the journal of a finished revision could not be removed", {{"error", error.what()}});
   }
-  finished_(journal_.revision, state);
 }
 
 // ---- assemble
