@@ -14,8 +14,11 @@ import time
 import uuid
 
 import http.client
+import pathlib
+import jsonschema
 import pytest
 import websockets
+from websockets.legacy.client import WebSocketClientProtocol, connect
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.asymmetric.utils import decode_dss_signature
@@ -25,6 +28,31 @@ SLOW = float(os.environ.get("HAWSER_SLOWNESS", "1"))
 LIMIT = 10 * SLOW
 PROTOCOLS = {"monitoring": "hawser.monitoring.v1", "log_upload": "hawser.log.v1", "config_push": "hawser.config.v1"}
 SERIAL = "HW-0001"
+
+
+SCHEMAS = {path.name.split(".")[0]: jsonschema.Draft202012Validator(json.loads(path.read_text()),
+                                                                   format_checker=jsonschema.FormatChecker())
+           for path in (pathlib.Path(__file__).parent.parent / "sdk" / "protocol").glob("*.schema.json")}
+FROM_CLOUD = {"keepalive_ack", "subconnection_list", "report_ack", "unbind_result", "subconnection_update", "site_profile",
+              "subconnection_revoke", "command", "drain", "welcome", "ack", "nack", "skipped", "set_interval", "apply", "pull"}
+
+
+def check(name, message):
+    """That a message is what its schema says; the sentence of a failure names both."""
+    faults = [f"{name}: {fault.json_path}: {fault.message}" for fault in SCHEMAS[name].iter_errors(message)]
+    assert not faults, (faults, message)
+
+
+class CheckedProtocol(WebSocketClientProtocol):
+    """Every message of the cloud is held against its schema, whatever the test wants of it."""
+
+    async def recv(self):
+        message = await super().recv()
+        value = json.loads(message if isinstance(message, str) else message[9:])
+        assert value["type"] in FROM_CLOUD, value
+        assert isinstance(message, str) != (value["type"] in ("apply", "pull")), value
+        check(value["type"], value)
+        return message
 
 
 def b64(data):
@@ -96,7 +124,10 @@ class Device:
         self.nonce = answer.getheader("Hawser-Nonce") or ""
         connection.close()
         assert answer.status // 100 != 3
-        return answer.status, json.loads(text)
+        value = json.loads(text)
+        kind = "auth_answer" if path.endswith("/auth") else "register_answer"
+        check(kind if answer.status == 200 else "error_answer", value)
+        return answer.status, value
 
     @property
     def jwk(self):
@@ -145,9 +176,9 @@ class Device:
         return status, answer
 
     def dial(self, url, protocol, token):
-        return websockets.connect(url, ssl=self.cloud.tls, subprotocols=[protocol] if protocol else None, compression=None,
-                                  extra_headers={"Authorization": f"Bearer {token}"} if token else {}, max_size=2 ** 21,
-                                  ping_interval=None, open_timeout=LIMIT, close_timeout=1)
+        return connect(url, ssl=self.cloud.tls, subprotocols=[protocol] if protocol else None, compression=None,
+                       extra_headers={"Authorization": f"Bearer {token}"} if token else {}, max_size=2 ** 21,
+                       ping_interval=None, open_timeout=LIMIT, close_timeout=1, create_protocol=CheckedProtocol)
 
     async def main(self):
         """Everything up to an open main connection and its grants by service."""
@@ -832,7 +863,92 @@ def test_large_pushes_are_split(cloud):
     asyncio.run(go())
 
 
+def test_statuses_are_told_whole(cloud):
+    """[cfg-1] What a device says of a revision, code and sentence, is shown; its diff obeys no terminal."""
+    device = Device(cloud)
+    local = cloud.folder / "local"
+    local.write_text("x\n")
+
+    async def go():
+        _, grants = await device.main()
+        config = await device.open(grants["config_push"], acked=0)
+        pushing = await asyncio.create_subprocess_exec(
+            PROGRAM, "config", "push", SERIAL, f"/etc/x={local}", "--check", "--wait", str(int(LIMIT)), "--config",
+            cloud.config, stdout=asyncio.subprocess.PIPE)
+        revision = json.loads((await hear_data(config))[1])["revision"]
+        status = {"type": "status", "revision": revision, "state": "checked", "diff": "-\ta\n+\x1b]0;evil\x07\u009b\n"}
+        check("status", status)
+        await config.send(durable(1, json.dumps(status).encode()))
+        out = (await asyncio.wait_for(pushing.communicate(), LIMIT))[0]
+        assert b"\n-\ta\n+\\x1b]0;evil\\x07" in out and b"\x1b" not in out and b"\xc2\x9b" not in out
+        status = {"type": "status", "revision": revision, "state": "rejected", "reason": "path_refused",
+                  "detail": "/etc/x is not under the allowed paths"}
+        check("status", status)
+        await config.send(durable(2, json.dumps(status).encode()))
+        await hear_ack(config, 2)
+        shown = json.loads(cloud.run("config", "show", SERIAL, "--json").stdout)[0]
+        assert (shown["state"], shown["reason"], shown["detail"]) == ("rejected", "path_refused", status["detail"])
+        assert f"path_refused, {status['detail']}" in cloud.run("config", "show", SERIAL).stdout
+        await say(config, {"type": "ack", "seq": 1})
+        # A nack may follow right after `resume`, for a number that this covers.
+        config = await device.open(grants["config_push"], acked=1)
+        await say(config, {"type": "nack", "seq": 1, "code": "bad_payload", "message": "no"})
+        await config.send(durable(1, json.dumps(status).encode()))
+        await hear_ack(config, 1)
+    asyncio.run(go())
+
+
+def test_pushes_that_cannot_be_are_refused(cloud):
+    """[cfg-1] A mode that no device takes is refused in a sentence, and an interval needs a connected device."""
+    local = cloud.folder / "local"
+    local.write_text("x\n")
+    for mode in ("4755", "rw", "0", "1644"):
+        assert "--mode" in cloud.run("config", "push", SERIAL, f"/etc/x={local}", "--mode", mode, expect=1).stderr
+    local.chmod(0o4755)
+    assert "set-user-id" in cloud.run("config", "push", SERIAL, f"/etc/x={local}", expect=1).stderr
+    assert "not connected" in cloud.run("metrics", SERIAL, "--set-interval", 5, expect=1).stderr
+    assert json.loads(cloud.run("config", "show", SERIAL, "--json").stdout) == []
+
+
+def test_many_files_stay_within_the_message_limit(cloud):
+    """[cfg-1] Parts hold to the grant's limit also when names outweigh contents and the limit is small."""
+    cloud.stop()
+    cloud.config.write_text(cloud.config.read_text() + "[limits]\nmax_message_bytes = 16384\n")
+    cloud.start()
+    device = Device(cloud)
+    local = cloud.folder / "local"
+    local.write_bytes(b"x" * 10)
+
+    async def go():
+        _, grants = await device.main()
+        config = await device.open(grants["config_push"], acked=0)
+        cloud.run("config", "push", SERIAL, *[f"/etc/{'d' * 200}/{n}={local}" for n in range(200)])
+        parts = []
+        while not parts or len(parts) < parts[0]["parts"]:
+            _, payload = await hear_data(config)
+            assert len(payload) + 9 <= grants["config_push"]["max_message_bytes"] == 16384
+            parts.append(json.loads(payload))
+        assert len({file["path"] for part in parts for file in part["files"]}) == 200
+    asyncio.run(go())
+
+
 # ---- the program
+
+
+def test_schemas_are_schemas():
+    """Each schema is a schema, and the messages of this test's device are what theirs say."""
+    for validator in SCHEMAS.values():
+        jsonschema.Draft202012Validator.check_schema(validator.schema)
+    assert FROM_CLOUD <= set(SCHEMAS)
+
+    class Nowhere:
+        pass
+    device = Device(Nowhere())
+    check("register_request", device.registration())
+    check("auth_request", {"serial": SERIAL, "model": "HW-1", "agent": "test/1", "proof": device.proof("A" * 43)})
+    check("subconnection_request", {"type": "subconnection_request", "id": "q1", "services": device.services()})
+    size = struct.unpack(">I", log_message(b"a\n")[:4])[0]
+    check("log_header", json.loads(log_message(b"a\n")[4:4 + size]))
 
 
 def test_sigterm_drains(cloud):

@@ -55,6 +55,7 @@ int serve(const Arguments& arguments) {
       std::cerr << "hawser-cloud: " << started.error().message << "\n";
       return kBadConfiguration;
     }
+    std::signal(SIGPIPE, SIG_IGN);  // a command of an operator ends with its pager instead
     return run_server(settings, store);
   });
 }
@@ -169,7 +170,10 @@ class Commands {
   void add_config() {
     CLI::App* config = group("config", "push configuration files, and see what became of them");
     CLI::App* made = add_on_store(*config, "push", "send a set of files, all or nothing",
-                                  [this](auto&, Store& store) { return config_push(store, a_.push); });
+                                  [this](const Settings& settings, Store& store) {
+                                    a_.push.part_bytes = part_bytes(settings.max_message_bytes);
+                                    return config_push(store, a_.push);
+                                  });
     made->add_option("SERIAL", a_.push.serial)->required();
     made->add_option("FILES", a_.push.files, "PATH=LOCALFILE: path on the device, file here");
     made->add_option("--delete", a_.push.deleted, "a path to delete on the device (repeatable)")
@@ -197,7 +201,6 @@ class Commands {
 };
 
 int run(int argc, char** argv) {
-  std::signal(SIGPIPE, SIG_IGN);
   CLI::App app{"hawser-cloud: the cloud that devices are moored to"};
   app.set_version_flag("--version", HAWSER_VERSION);
   Arguments arguments;
@@ -212,7 +215,11 @@ int run(int argc, char** argv) {
     std::cerr << "hawser-cloud: say what to do; hawser-cloud --help lists the commands\n";
     return kUsage;
   }
-  return commands.chosen();
+  const int code = commands.chosen();
+  std::cout.flush();
+  if (std::cout) return code;
+  std::cerr << "hawser-cloud: standard output took not everything: a full disk?\n";
+  return code == 0 ? 1 : code;
 }
 
 }  // namespace

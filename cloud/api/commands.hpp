@@ -34,8 +34,10 @@ struct PushOptions {
   int wait_s = 0;
   std::string until = "applied";
   std::string mode, owner, group;      // empty: as the local file's
-  std::size_t part_bytes = 512 << 10;  // content of one part before base64
+  std::size_t part_bytes = 512 << 10;  // of one part before base64
 };
+// Half of the limit: base64 makes four bytes of three, and the rest of the message wants room too.
+constexpr std::size_t part_bytes(int max_message_bytes) { return static_cast<std::size_t>(max_message_bytes) / 2; }
 int config_push(Store& store, const PushOptions& options);
 int config_show(Store& store, const std::string& serial, bool json);
 

@@ -30,7 +30,7 @@ Json time_of(Millis at) {
   return text;
 }
 
-std::string dumped(const Json& json) { return json.dump(2, ' ', false, Json::error_handler_t::replace) + "\n"; }
+std::string dumped(const Json& json) { return for_terminal(json, 2) + "\n"; }
 
 Json summary(const DeviceRecord& device) {
   return {{"serial", device.serial},
@@ -244,7 +244,7 @@ int show_logs(Store& store, const std::string& serial, const std::string& source
                  {"contiguous", log.contiguous},
                  {"received_at", time_of(log.received_at)},
                  {"body_b64", base64(c.body)}};
-    std::cout << line.dump(-1, ' ', false, Json::error_handler_t::replace) << "\n";
+    std::cout << for_terminal(line) << "\n";
   });
   return 0;
 }
@@ -252,6 +252,13 @@ int show_logs(Store& store, const std::string& serial, const std::string& source
 int show_metrics(Store& store, const std::string& serial, bool json, int set_interval_s) {
   if (auto refused = refuse_unknown(store, serial)) return *refused;
   if (set_interval_s > 0) {
+    const auto services = store.services(serial);
+    if (std::none_of(services.begin(), services.end(), [](const ServiceRecord& service) {
+          return service.service == "monitoring" && service.state == "ready";
+        }))
+      return failed("monitoring of " + serial +
+                    " is not connected, and the interval is not kept for it; try again when hawser-cloud device show " +
+                    serial + " says ready");
     store.queue_text(serial, "monitoring", Json{{"type", "set_interval"}, {"interval_s", set_interval_s}}.dump());
     std::cout << "the device is asked to sample every " << set_interval_s << " s while it is connected\n";
     return 0;
@@ -275,7 +282,7 @@ int send_command(Store& store, const std::string& serial, const std::string& nam
     const auto answer = store.command(serial, command.id);
     if (!answer) return failed("the device was removed meanwhile");
     if (answer->state == "open") continue;
-    std::cout << answer->result << "\n";
+    std::cout << for_terminal(Json::parse(answer->result)) << "\n";
     return answer->state == "done" ? 0 : 1;
   }
   return wait_s == 0 ? 0 : failed("no answer within " + std::to_string(wait_s) + " s; it stays queued");

@@ -69,7 +69,19 @@ asio::awaitable<void> BeastPeer::run(HttpRequest request, Upgrade upgrade) {
 
 asio::awaitable<void> BeastPeer::read_until_end(Conversation& conversation) {
   const std::size_t most = conversation.message_bytes_max();
-  while (co_await read_message(most)) deliver(conversation);
+  while (co_await read_message(most)) {
+    const std::int64_t began = Now::real().mono;
+    deliver(conversation);
+    co_await leave_room(began);
+  }
+}
+
+asio::awaitable<void> BeastPeer::leave_room(std::int64_t began_ms) {
+  const std::int64_t took = Now::real().mono - began_ms;
+  if (took < kLongMessageMs || closing_ || given_up_) co_return;
+  error_code ignored;
+  asio::steady_timer pause(stream_.get_executor(), std::chrono::milliseconds(took));
+  co_await pause.async_wait(asio::redirect_error(asio::use_awaitable, ignored));
 }
 
 asio::awaitable<bool> BeastPeer::read_message(std::size_t most) {

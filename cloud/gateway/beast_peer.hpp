@@ -34,6 +34,8 @@ class BeastPeer final : public Peer, public std::enable_shared_from_this<BeastPe
   static constexpr std::size_t kFrameBytesMax = 64 << 10;
   static constexpr int kWriteSeconds = 30;
   static constexpr int kHandshakeSeconds = 5;  // opening, and closing
+  // A message that took longer makes its connection wait as long again: one peer gets half of the thread at most.
+  static constexpr int kLongMessageMs = 20;
 
   BeastPeer(TlsStream stream, std::string address);
 
@@ -54,6 +56,7 @@ class BeastPeer final : public Peer, public std::enable_shared_from_this<BeastPe
 
   void set_options(const std::string& subprotocol);
   boost::asio::awaitable<void> read_until_end(Conversation& conversation);
+  boost::asio::awaitable<void> leave_room(std::int64_t began_ms);
   boost::asio::awaitable<bool> read_message(std::size_t most);
   boost::asio::awaitable<void> write_until_end();
   boost::asio::awaitable<void> write_one();

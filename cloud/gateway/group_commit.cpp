@@ -2,18 +2,34 @@
 
 #include <spdlog/spdlog.h>
 
+#include <algorithm>
 #include <map>
 #include <optional>
 #include <span>
 
 namespace hawser::cloud {
+namespace {
+
+// About what it holds in memory: a few KiB of zstd may be 16 MiB of it.
+std::size_t weight_of(const Effect& effect) {
+  if (const auto* points = std::get_if<std::vector<MetricPoint>>(&effect)) {
+    std::size_t bytes = points->size() * sizeof(MetricPoint);
+    for (const MetricPoint& point : *points) bytes += point.name.size() + point.unit.size() + point.attributes.size();
+    return bytes;
+  }
+  if (const auto* chunk = std::get_if<LogChunk>(&effect)) return chunk->body.size();
+  if (const auto* status = std::get_if<ConfigStatus>(&effect)) return status->diff.size() + status->detail.size();
+  return 0;
+}
+
+}  // namespace
 
 void GroupCommit::add(ReceivedMessage message, std::size_t bytes, const std::weak_ptr<CommitListener>& listener,
                       Now now) {
   const bool first = messages_.empty();
+  bytes_ += std::max(bytes, weight_of(message.effect));
   messages_.push_back(std::move(message));
   listeners_.push_back(listener);
-  bytes_ += bytes;
   if (bytes_ >= kBytesMax || messages_.size() >= kMessagesMax) {
     flush(now);
   } else if (first) {

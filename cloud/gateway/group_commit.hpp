@@ -28,7 +28,7 @@ class GroupCommit {
   // `arm` is called when a first message waits: flush() is due kDelayMs later.
   GroupCommit(Store& store, std::function<void()> arm) : store_(store), arm_(std::move(arm)) {}
 
-  // May flush at once. `bytes` is the size on the wire.
+  // May flush at once. `bytes` is the size on the wire; what it unfolded to counts as well.
   void add(ReceivedMessage message, std::size_t bytes, const std::weak_ptr<CommitListener>& listener, Now now);
   void flush(Now now);
   bool empty() const { return messages_.empty(); }

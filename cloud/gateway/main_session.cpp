@@ -55,7 +55,7 @@ void MainSession::on_open() {
   hub_.entered(shared_from_this());
   hub_.store().note_main_state(serial(), "connected", peer_.address(), "", hub_.now().wall);
   spdlog::info("{} connected from {}", serial(), peer_.address());
-  send_commands(true);
+  store_changed();  // what an operator did while the upgrade was answered; and sends what commands are open
 }
 
 void MainSession::on_binary(std::string_view) { end(1003, "not_text"); }
@@ -164,6 +164,7 @@ void MainSession::report(const Json& message) {
 
 void MainSession::unbind(const Json& message) {
   const std::string id = text_of(message, "id"), code = text_of(message, "code");
+  hub_.commits().flush(hub_.now());  // nothing of this binding is to reach the disk after it has ended
   const UnbindOutcome outcome = hub_.store().try_unbind(serial(), hex(sha256(serial() + " " + code)), hub_.now().wall);
   if (outcome != UnbindOutcome::Done)
     return send({{"type", "unbind_result"}, {"id", id}, {"ok", false}, {"error", name_of(outcome)}});

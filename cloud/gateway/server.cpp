@@ -5,9 +5,6 @@
 #include "cloud/gateway/server.hpp"
 
 #include <spdlog/spdlog.h>
-#include <sys/socket.h>
-#include <sys/un.h>
-#include <unistd.h>
 
 #include <boost/asio/co_spawn.hpp>
 #include <boost/asio/detached.hpp>
@@ -18,10 +15,11 @@
 #include <boost/asio/use_awaitable.hpp>
 #include <boost/beast/http/read.hpp>
 #include <boost/beast/http/write.hpp>
-#include <cstring>
 #include <unordered_map>
 
+#include "cloud/gateway/beast_http.hpp"
 #include "cloud/gateway/beast_peer.hpp"
+#include "cloud/gateway/process.hpp"
 
 namespace hawser::cloud {
 
@@ -48,59 +46,6 @@ constexpr auto kLeaveFor = std::chrono::milliseconds(1200);
 
 auto into(error_code& error) { return asio::redirect_error(asio::use_awaitable, error); }
 
-std::string http_date() {
-  char text[64];
-  const std::time_t now = std::time(nullptr);
-  std::tm parts{};
-  gmtime_r(&now, &parts);
-  std::strftime(text, sizeof text, "%a, %d %b %Y %H:%M:%S GMT", &parts);
-  return text;
-}
-
-std::string text(beast::string_view view) { return {view.data(), view.size()}; }
-
-// The host of a Host header: without port and brackets, lower case.
-std::string host_of(std::string host) {
-  if (host.starts_with("[")) {
-    host = host.substr(1, host.find(']') - 1);
-  } else {
-    host = host.substr(0, host.find(':'));
-  }
-  for (char& c : host) c = static_cast<char>(std::tolower(static_cast<unsigned char>(c)));
-  return host;
-}
-
-Request plain(const HttpRequest& from, const std::string& address) {
-  Request request;
-  request.method = text(from.method_string());
-  request.path = text(from.target());
-  request.host = host_of(text(from[http::field::host]));
-  request.subprotocol = text(from[http::field::sec_websocket_protocol]);
-  request.has_origin = from.count(http::field::origin) != 0;
-  request.upgrade = beast::websocket::is_upgrade(from);
-  request.body = from.body();
-  request.address = address;
-  const std::string authorization = text(from[http::field::authorization]);
-  if (authorization.size() > 7 && beast::iequals(authorization.substr(0, 7), "Bearer "))
-    request.bearer = authorization.substr(7);
-  return request;
-}
-
-http::response<http::string_body> framed(const Response& from, unsigned version, bool keep_alive) {
-  http::response<http::string_body> response{static_cast<http::status>(from.status), version};
-  response.set(http::field::date, http_date());
-  response.set(http::field::content_type, "application/json");
-  response.set(http::field::cache_control, "no-store");
-  if (!from.nonce.empty()) response.set("Hawser-Nonce", from.nonce);
-  if (from.retry_after_s > 0) response.set(http::field::retry_after, std::to_string(from.retry_after_s));
-  if (from.status == 405) response.set(http::field::allow, "GET, POST");
-  if (from.status == 401) response.set(http::field::www_authenticate, "Bearer");
-  response.body() = from.body;
-  response.keep_alive(keep_alive);
-  response.prepare_payload();
-  return response;
-}
-
 // Owned by run_server; one thread.
 class Server {
  public:
@@ -114,6 +59,7 @@ class Server {
   }
 
   int run() {
+    raise_descriptor_limit(settings_.connections);
     auto authentication = open(settings_.authentication_port);
     auto connection = open(settings_.connection_port);
     settings_.authentication_port = authentication.local_endpoint().port();
@@ -332,27 +278,13 @@ class Server {
     }
   }
 
-  // sd_notify(3) in ten lines, so that nothing of systemd is needed.
-  static void notify(const char* state) {
-    const char* path = std::getenv("NOTIFY_SOCKET");
-    if (!path || std::strlen(path) >= sizeof(sockaddr_un::sun_path)) return;
-    sockaddr_un address{};
-    address.sun_family = AF_UNIX;
-    std::strcpy(address.sun_path, path);
-    if (address.sun_path[0] == '@') address.sun_path[0] = '\0';
-    const int fd = ::socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
-    if (fd < 0) return;
-    const auto size = static_cast<socklen_t>(offsetof(sockaddr_un, sun_path) + std::strlen(path));
-    ::sendto(fd, state, std::strlen(state), MSG_NOSIGNAL, reinterpret_cast<sockaddr*>(&address), size);
-    ::close(fd);
-  }
-
   Settings settings_;
-  asio::io_context context_{1};
+  // Before the context: it is destroyed first, and with it the coroutines that stand on these.
   int connections_ = 0;
   std::unordered_map<std::string, int> by_address_;
   Hub hub_;
   ssl::context tls_;
+  asio::io_context context_{1};
   asio::steady_timer commit_timer_;
   asio::signal_set signals_;
 };

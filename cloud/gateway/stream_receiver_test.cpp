@@ -6,6 +6,7 @@
 #include <filesystem>
 
 #include "cloud/gateway/group_commit.hpp"
+#include "cloud/gateway/strict_json.hpp"
 #include "cloud/services/microservice.hpp"
 #include "cloud/store/sqlite_store.hpp"
 #include "tests/catch.hpp"
@@ -154,4 +155,40 @@ TEST_CASE("[data-1] an acknowledgement comes after the commit, once for a group"
     CHECK(other->acked == 2);
   }
   for (const char* suffix : {"", "-wal", "-shm"}) std::filesystem::remove(file.string() + suffix);
+}
+
+TEST_CASE("[sec-6] what waits for a commit is bounded by what it unfolded to, not by its size on the wire") {
+  const auto file = std::filesystem::temp_directory_path() / ("group_weight_test." + std::to_string(::getpid()));
+  {
+    SqliteStore store(file);
+    GroupCommit commits(store, [] {});
+    const auto listener = std::make_shared<Listener>(store);
+    LogChunk chunk;
+    chunk.source = chunk.file_id = "f";
+    chunk.body = std::string(GroupCommit::kBytesMax, 'x');
+    commits.add({listener->key, 1, 1, ReceivedMessage::Kind::Data, "", std::move(chunk)}, 100, listener, {});
+    CHECK(commits.empty());
+    listener->key.service = "monitoring";
+    commits.add({listener->key, 1, 1, ReceivedMessage::Kind::Data, "", std::vector<MetricPoint>(10'000)}, 100, listener,
+                {});
+    CHECK(commits.empty());
+  }
+  for (const char* suffix : {"", "-wal", "-shm"}) std::filesystem::remove(file.string() + suffix);
+}
+
+TEST_CASE("[sec-6] JSON that is small on the wire and large in memory is refused") {
+  const auto nested = [](std::size_t values) {
+    std::string text = "{\"a\":[[]";
+    for (std::size_t i = 3; i < values; ++i) text += ",[]";
+    return text + "]}";
+  };
+  CHECK(parse_strict(nested(kJsonValuesMax)));
+  CHECK_FALSE(parse_strict(nested(kJsonValuesMax + 1)));
+}
+
+TEST_CASE("[sec-6] text for a terminal holds printable ASCII only, and reads the same") {
+  const Json value = {{"a", "\x1b[31m\xc2\x9b\x7f\xc3\xa9\xe2\x80\xae"}};
+  const std::string text = for_terminal(value);
+  for (const char c : text) CHECK((c >= 0x20 && c < 0x7f));
+  CHECK(Json::parse(text) == value);
 }

@@ -60,12 +60,14 @@ class Builder : public nlohmann::json_sax<Json> {
   }
   bool add(Json value) {
     if (open_.empty()) return stop("not an object");
+    if (++values_ > kJsonValuesMax) return stop("more than 262144 values");
     place(std::move(value));
     return true;
   }
   bool open(Json value) {
     if (open_.empty() && !value.is_object()) return stop("not an object");
     if (open_.size() >= static_cast<std::size_t>(kJsonDepthMax)) return stop("nested deeper than 32");
+    if (++values_ > kJsonValuesMax) return stop("more than 262144 values");
     open_.push_back(place(std::move(value)));
     return true;
   }
@@ -77,6 +79,7 @@ class Builder : public nlohmann::json_sax<Json> {
   // Addresses stay valid: a parent does not grow while a child of it is open.
   std::vector<Json*> open_;
   std::string key_;
+  std::size_t values_ = 0;
 };
 
 const Json& member(const Json& object, const char* name) {

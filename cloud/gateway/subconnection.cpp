@@ -37,6 +37,7 @@ std::size_t Subconnection::message_bytes_max() const {
 void Subconnection::on_open() {
   opened_ms_ = hub_.now().mono;
   hub_.entered(shared_from_this());
+  store_changed();  // what an operator did while the upgrade was answered
 }
 
 void Subconnection::on_text(std::string_view text) {

@@ -10,7 +10,8 @@ namespace {
 
 constexpr std::array kStates = {"received",  "rejected",    "checked", "applied",
                                 "confirmed", "rolled_back", "failed",  "drifted"};
-constexpr std::size_t kDiffBytesMax = 4 << 20;
+constexpr std::size_t kDetailBytesMax = 4096;
+constexpr std::size_t kDiffBytesMax = 256 << 10;
 
 class ConfigPush final : public Microservice {
  public:
@@ -21,8 +22,9 @@ class ConfigPush final : public Microservice {
     if (!message) return message.error();
     try {
       if (text_of(*message, "type") != "status") return Effect(Nothing{});  // unknown types are ignored
-      ConfigStatus status{text_of(*message, "revision"), text_of(*message, "state"),
-                          text_if_any(*message, "reason", 4096), text_if_any(*message, "diff", kDiffBytesMax)};
+      ConfigStatus status{text_of(*message, "revision"), text_of(*message, "state"), text_if_any(*message, "reason"),
+                          text_if_any(*message, "detail", kDetailBytesMax),
+                          text_if_any(*message, "diff", kDiffBytesMax)};
       if (std::find(kStates.begin(), kStates.end(), status.state) == kStates.end())
         throw SchemaFault("state is none of hawser.config.v1");
       return Effect(std::move(status));

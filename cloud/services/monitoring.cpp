@@ -9,7 +9,7 @@
 namespace hawser::cloud {
 namespace {
 
-constexpr std::size_t kPointsPerMessageMax = 50'000;
+constexpr std::size_t kPointsPerMessageMax = 10'000;
 constexpr std::size_t kNameBytesMax = 255;
 constexpr std::size_t kAttributesBytesMax = 4096;
 
@@ -96,7 +96,7 @@ class Reader {
   }
 
   void add(const Json& point, const char* suffix, double value) {
-    if (points_.size() >= kPointsPerMessageMax) throw SchemaFault("more than 50000 data points");
+    if (points_.size() >= kPointsPerMessageMax) throw SchemaFault("more than 10000 data points");
     MetricPoint added;
     added.name = name_ + suffix;
     added.unit = unit_;

@@ -99,7 +99,7 @@ struct LogChunk {
   std::string body;
 };
 struct ConfigStatus {
-  std::string revision, state, reason, diff;
+  std::string revision, state, reason, detail, diff;
 };
 struct Nothing {};  // a number that counts as stored without effect
 using Effect = std::variant<Nothing, std::vector<MetricPoint>, LogChunk, ConfigStatus>;
@@ -124,7 +124,7 @@ struct StoredLog {
   Millis received_at = 0;
 };
 struct RevisionRecord {
-  std::string revision, mode, state, reason, diff, files;
+  std::string revision, mode, state, reason, diff, files, detail;
   Millis created_at = 0, changed_at = 0;
 };
 struct StreamFigures {

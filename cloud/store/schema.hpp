@@ -2,8 +2,10 @@
 
 namespace hawser::cloud {
 
-// Version 1 of the database. Each later version adds a script of its own; none is ever changed.
-inline constexpr const char* kSchema = R"sql(
+// Each version of the database adds a script of its own; none is ever changed.
+inline constexpr int kSchemaVersion = 2;
+
+inline constexpr const char* kSchema1 = R"sql(
 CREATE TABLE IF NOT EXISTS device(
   serial TEXT PRIMARY KEY, model TEXT NOT NULL, generation TEXT NOT NULL, added_at INTEGER NOT NULL,
   blocked INTEGER NOT NULL DEFAULT 0, password TEXT, key_thumbprint TEXT NOT NULL DEFAULT '',
@@ -76,6 +78,15 @@ CREATE TABLE IF NOT EXISTS revision(
   serial TEXT NOT NULL, revision TEXT NOT NULL, mode TEXT NOT NULL, state TEXT NOT NULL, reason TEXT NOT NULL,
   diff TEXT NOT NULL, files TEXT NOT NULL, created_at INTEGER NOT NULL, changed_at INTEGER NOT NULL,
   PRIMARY KEY(serial, revision)) WITHOUT ROWID;
+)sql";
+
+// A status's detail; and an index for each look-up whose time would grow with what a device sends.
+inline constexpr const char* kSchema2 = R"sql(
+ALTER TABLE revision ADD COLUMN detail TEXT NOT NULL DEFAULT '';
+CREATE INDEX IF NOT EXISTS device_number ON device(blocked);
+CREATE INDEX IF NOT EXISTS event_of ON event(serial, number);
+CREATE INDEX IF NOT EXISTS log_age ON log(serial, number);
+CREATE INDEX IF NOT EXISTS log_file ON log(serial, source, file_id, number) WHERE pull='';
 )sql";
 
 }  // namespace hawser::cloud

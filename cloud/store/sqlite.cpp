@@ -16,6 +16,10 @@ constexpr int kBusyMs = 10'000;  // how long a writer waits for another process'
 void make_private_file(const std::string& path) {
   const int fd = ::open(path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
   if (fd < 0) throw StoreError(path + ": cannot be opened or made: " + std::strerror(errno));
+  // One that came from elsewhere is closed to others too: passwords stand in it.
+  struct stat facts {};
+  const bool open_to_others = ::fstat(fd, &facts) == 0 && (facts.st_mode & 077) != 0;
+  if (open_to_others) ::fchmod(fd, facts.st_mode & 0700);
   ::close(fd);
 }
 

@@ -1,10 +1,8 @@
-#include <array>
+#include <algorithm>
 
-#include "cloud/store/schema.hpp"
 #include "cloud/store/sqlite_store.hpp"
-#include "core/base/encoding.hpp"
 
-// Devices, tokens, services, events, unbinding, commands.
+// Devices, tokens, services.
 namespace hawser::cloud {
 namespace {
 
@@ -12,9 +10,6 @@ constexpr const char* kDeviceColumns =
     "SELECT serial, model, generation, added_at, blocked, password, key_thumbprint, bound_at, hostname, site, boot_id,"
     " agent, connect_path, keepalive_s, keepalive_count, ping_s, registered_at, state, state_since, peer, last_reason"
     " FROM device";
-constexpr Millis kHour = 3600 * 1000;
-constexpr int kWrongCodesPerHour = 5;
-constexpr Millis kOldCodeKept = 24 * kHour;  // so that a late one is told apart from a wrong one
 
 DeviceRecord device_of(const Row& row) {
   DeviceRecord device;
@@ -62,18 +57,12 @@ std::vector<std::string> split(const std::string& text) {
 
 }  // namespace
 
-SqliteStore::SqliteStore(const std::string& path) : database_(path) {
-  if (database_.one_integer("PRAGMA user_version").value_or(0) == 1) return;
-  Transaction transaction(database_);
-  database_.script(kSchema);
-  database_.script("PRAGMA user_version=1");
-  transaction.commit();
-}
-
 Status SqliteStore::add_device(const DeviceRecord& device) {
   Transaction transaction(database_);
   if (database_.one_integer("SELECT 1 FROM device WHERE serial=?", device.serial))
     return Error{"bad_request", "device " + device.serial + " is already added"};
+  // A message that was on its way to the disk while the serial was removed must not show up at its next owner.
+  remove_rows_of(device.serial);
   database_.run("INSERT INTO device(serial, model, generation, added_at) VALUES(?,?,?,?)", device.serial, device.model,
                 device.generation, device.added_at);
   if (device.password) database_.run("UPDATE device SET password=? WHERE serial=?", *device.password, device.serial);
@@ -232,113 +221,6 @@ void SqliteStore::note_service_state(const std::string& serial, const std::strin
   Transaction transaction(database_, Transaction::Kind::Quick);
   database_.run("UPDATE service SET state=?, reason=?, since=? WHERE serial=? AND service=?", state, reason, now,
                 serial, service);
-  transaction.commit();
-}
-
-int SqliteStore::add_events(const std::string& serial, std::span<const EventRecord> events) {
-  Transaction transaction(database_);
-  int added = 0;
-  for (const EventRecord& event : events)
-    added += database_.run(
-        "INSERT OR IGNORE INTO event(serial, id, at, kind, service, reason, detail, uptime_ms, received_at)"
-        " VALUES(?,?,?,?,?,?,?,?,?)",
-        serial, event.id, event.at, event.kind, event.service, event.reason, event.detail, event.uptime_ms,
-        event.received_at);
-  database_.run(
-      "DELETE FROM event WHERE number IN (SELECT number FROM event WHERE serial=? ORDER BY number DESC"
-      " LIMIT -1 OFFSET ?)",
-      serial, kEventsPerDeviceMax);
-  transaction.commit();
-  return added;
-}
-
-std::vector<EventRecord> SqliteStore::events(const std::string& serial, int last) {
-  std::vector<EventRecord> found;
-  database_.query(
-      "SELECT id, at, kind, service, reason, detail, uptime_ms, received_at FROM (SELECT * FROM event WHERE serial=?"
-      " ORDER BY number DESC LIMIT ?) ORDER BY number",
-      [&](const Row& row) {
-        found.push_back({row.text(0), row.text(1), row.text(2), row.text(3), row.text(4), row.text(5), row.integer(6),
-                         row.integer(7)});
-      },
-      serial, last);
-  return found;
-}
-
-void SqliteStore::add_unbinding_code(const std::string& serial, const std::string& code_hash, Millis expires_at) {
-  Transaction transaction(database_);
-  database_.run("INSERT OR REPLACE INTO unbinding_code(serial, hash, expires_at) VALUES(?,?,?)", serial, code_hash,
-                expires_at);
-  transaction.commit();
-}
-
-UnbindOutcome SqliteStore::try_unbind(const std::string& serial, const std::string& code_hash, Millis now) {
-  Transaction transaction(database_);
-  const auto failures =
-      database_.one_integer("SELECT count(*) FROM unbinding_failure WHERE serial=? AND at>?", serial, now - kHour);
-  if (failures.value_or(0) >= kWrongCodesPerHour) return UnbindOutcome::TooMany;
-  auto outcome = UnbindOutcome::CodeWrong;
-  database_.query(
-      "SELECT expires_at, used FROM unbinding_code WHERE serial=? AND hash=?",
-      [&](const Row& row) {
-        outcome = row.integer(1) ? UnbindOutcome::CodeUsed
-                                 : (row.integer(0) <= now ? UnbindOutcome::CodeExpired : UnbindOutcome::Done);
-      },
-      serial, code_hash);
-  if (outcome == UnbindOutcome::Done) {
-    database_.run("UPDATE unbinding_code SET used=1 WHERE serial=? AND hash=?", serial, code_hash);
-    remove_rows_of(serial);
-  } else if (outcome == UnbindOutcome::CodeWrong) {
-    database_.run("INSERT INTO unbinding_failure VALUES(?,?)", serial, now);
-  }
-  transaction.commit();
-  return outcome;
-}
-
-void SqliteStore::add_command(const std::string& serial, const CommandRecord& command, Millis now) {
-  Transaction transaction(database_);
-  database_.run("INSERT INTO command(serial, id, name, args, state, created_at) VALUES(?,?,?,?,'open',?)", serial,
-                command.id, command.name, command.args, now);
-  transaction.commit();
-}
-
-std::vector<CommandRecord> SqliteStore::open_commands(const std::string& serial) {
-  std::vector<CommandRecord> found;
-  database_.query(
-      "SELECT id, name, args, state, result FROM command WHERE serial=? AND state='open' ORDER BY number LIMIT ?",
-      [&](const Row& row) {
-        found.push_back({row.text(0), row.text(1), row.text(2), row.text(3), row.text(4)});
-      },
-      serial, kOpenCommandsMax);
-  return found;
-}
-
-bool SqliteStore::answer_command(const std::string& serial, const std::string& id, bool ok, const std::string& result) {
-  Transaction transaction(database_);
-  const int changed = database_.run("UPDATE command SET state=?, result=? WHERE serial=? AND id=? AND state='open'",
-                                    ok ? "done" : "failed", result, serial, id);
-  transaction.commit();
-  return changed > 0;
-}
-
-std::optional<CommandRecord> SqliteStore::command(const std::string& serial, const std::string& id) {
-  std::optional<CommandRecord> found;
-  database_.query(
-      "SELECT id, name, args, state, result FROM command WHERE serial=? AND id=?",
-      [&](const Row& row) {
-        found = {row.text(0), row.text(1), row.text(2), row.text(3), row.text(4)};
-      },
-      serial, id);
-  return found;
-}
-
-void SqliteStore::clean(Millis now) {
-  Transaction transaction(database_, Transaction::Kind::Quick);
-  database_.run("DELETE FROM token WHERE expires_at<?", now);
-  database_.run("DELETE FROM event WHERE received_at<?", now - kEventAgeMax);
-  database_.run("DELETE FROM unbinding_code WHERE expires_at<?", now - kOldCodeKept);
-  database_.run("DELETE FROM unbinding_failure WHERE at<?", now - kHour);
-  database_.run("DELETE FROM command WHERE state<>'open' AND created_at<?", now - kEventAgeMax);
   transaction.commit();
 }
 

@@ -19,6 +19,8 @@ class SqliteStore final : public Store {
   static constexpr int kSeriesPerDeviceMax = 20'000;  // metrics beyond are dropped and counted
   static constexpr int kHistoryPoints = 360;          // per series
   static constexpr std::int64_t kLogBytesPerDeviceMax = 256LL << 20;
+  static constexpr std::int64_t kLogRowBytes = 256;         // what a row costs beside its texts, about
+  static constexpr Millis kClockAheadMax = 10 * 60 * 1000;  // a value from later than that is no last value for long
   static constexpr int kRevisionsPerDeviceMax = 200;
   static constexpr int kOpenCommandsMax = 256;
 
@@ -68,7 +70,8 @@ class SqliteStore final : public Store {
   std::vector<MetricValue> metrics(const std::string& serial, bool with_history) override;
   void logs(const std::string& serial, const std::string& source,
             const std::function<void(const StoredLog&)>& each) override;
-  void add_revision(const std::string& serial, const RevisionRecord& revision) override;
+  Status push_revision(const std::string& serial, const RevisionRecord& revision,
+                       std::span<const std::string> payloads) override;
   std::vector<RevisionRecord> revisions(const std::string& serial) override;
   std::optional<RevisionRecord> revision(const std::string& serial, const std::string& revision) override;
   std::vector<StreamFigures> figures(const std::string& serial) override;
@@ -80,8 +83,11 @@ class SqliteStore final : public Store {
   OutboundStream ensure_outbound(const std::string& serial, const std::string& service);
   void remove_rows_of(const std::string& serial);
   void apply(const ReceivedMessage& message, Millis now);
-  void store_points(const std::string& serial, const std::vector<MetricPoint>& points);
-  void store_chunk(const std::string& serial, const LogChunk& chunk, Millis now);
+  Status queue_in_transaction(const std::string& serial, const std::string& service,
+                              std::span<const std::string> payloads);
+  void store_points(const std::string& serial, const std::vector<MetricPoint>& points, Millis now);
+  void store_chunk(const std::string& serial, LogChunk chunk, Millis now);
+  void forget_oldest_logs(const std::string& serial);
   void store_status(const std::string& serial, const ConfigStatus& status, Millis now);
   void advance(const ReceivedMessage& message, Millis now);
 

@@ -2,8 +2,11 @@
 
 #include <unistd.h>
 
+#include <algorithm>
+#include <chrono>
 #include <filesystem>
 
+#include "cloud/store/schema.hpp"
 #include "tests/catch.hpp"
 
 using namespace hawser::cloud;
@@ -33,6 +36,7 @@ ReceivedMessage chunk(Seq seq, std::int64_t offset, const std::string& body, std
   log.file_id = "f";
   log.offset = offset;
   log.end_offset = offset + static_cast<std::int64_t>(body.size());
+  log.lines = std::count(body.begin(), body.end(), '\n');
   log.lost = lost;
   log.body = body;
   return {kKey, seq, seq, ReceivedMessage::Kind::Data, "", log};
@@ -161,6 +165,143 @@ TEST_CASE("[sec-6] what a device can make the store keep is bounded") {
   }
   CHECK_FALSE(store.token("h3"));
   CHECK(store.token("h4"));
+}
+
+TEST_CASE("[data-1] what a killed plugin sends again in a new stream has its effect once") {
+  const File file;
+  SqliteStore store(file.path);
+  const std::vector<ReceivedMessage> first = {chunk(1, 0, "a\nb\n"), chunk(2, 4, "c\n")};
+  store.commit_received(first, 1);
+  std::vector<ReceivedMessage> again = {chunk(1, 2, "b\n"), chunk(2, 4, "c\nd\n"), chunk(3, 8, "e\n")};
+  for (auto& message : again) message.key.stream = "stream-2";
+  store.commit_received(again, 1);
+  CHECK(all_logs(store) == "a\nb\nc\nd\ne\n");
+  std::int64_t lines = 0;
+  store.logs("S", "syslog", [&](const StoredLog& log) { lines += log.chunk.lines; });
+  CHECK(lines == 5);
+}
+
+TEST_CASE("[sec-6] log messages without a body count too, and the oldest make room") {
+  const File file;
+  SqliteStore store(file.path);
+  std::vector<ReceivedMessage> group;
+  for (Seq seq = 1; seq <= 20; ++seq) group.push_back(chunk(seq, (seq - 1) << 24, std::string(16 << 20, 'x')));
+  for (auto& message : group) store.commit_received({&message, 1}, 1);
+  int rows = 0;
+  store.logs("S", "", [&](const StoredLog&) { ++rows; });
+  CHECK(rows == 15);  // 256 MiB with what a row costs beside its body
+}
+
+TEST_CASE("[sec-6] a device that has all its series cannot hold up the others with new ones") {
+  const File file;
+  SqliteStore store(file.path);
+  const auto points = [](int first, int count) {
+    std::vector<MetricPoint> made;
+    for (int i = first; i < first + count; ++i) made.push_back({"n" + std::to_string(i), "1", "{}", 1.0, 1});
+    return made;
+  };
+  const auto commit = [&](Seq seq, std::vector<MetricPoint> made) {
+    const ReceivedMessage message{{"S", "monitoring", "m"}, seq, seq, ReceivedMessage::Kind::Data, "", std::move(made)};
+    store.commit_received({&message, 1}, 1);
+  };
+  commit(1, points(0, SqliteStore::kSeriesPerDeviceMax));
+  const auto began = std::chrono::steady_clock::now();
+  commit(2, points(SqliteStore::kSeriesPerDeviceMax, 10'000));
+  CHECK(std::chrono::steady_clock::now() - began < std::chrono::seconds(2));  // counting for each took half a minute
+  CHECK(store.metrics("S", false).size() == static_cast<std::size_t>(SqliteStore::kSeriesPerDeviceMax));
+}
+
+TEST_CASE("[mon-1] a value from a clock that ran ahead gives way to the next one") {
+  const File file;
+  SqliteStore store(file.path);
+  constexpr Millis kNow = 1'700'000'000'000, kYear = 365LL * 24 * 3600 * 1000;
+  const auto commit = [&](Seq seq, double value, Millis at) {
+    const ReceivedMessage message{
+        {"S", "monitoring", "m"},    seq, seq,
+        ReceivedMessage::Kind::Data, "",  std::vector<MetricPoint>{{"n", "1", "{}", value, at}}};
+    store.commit_received({&message, 1}, kNow);
+  };
+  commit(1, 1, kNow + kYear);
+  commit(2, 2, kNow);
+  commit(3, 3, kNow - 1000);  // late: not the last value
+  CHECK(store.metrics("S", false).at(0).point.value < 2.5);
+  CHECK(store.metrics("S", false).at(0).point.value > 1.5);
+}
+
+TEST_CASE("[sec-2] a serial's next owner sees nothing that arrived while it was removed") {
+  const File file;
+  SqliteStore store(file.path);
+  REQUIRE(store.add_device(added("S")));
+  REQUIRE(store.remove_device("S"));
+  const ReceivedMessage late = chunk(1, 0, "secret\n");
+  store.commit_received({&late, 1}, 1);
+  REQUIRE(store.add_device(added("S")));
+  CHECK(all_logs(store).empty());
+  CHECK(store.inbound(kKey).stored == 0);
+}
+
+TEST_CASE("[sec-6] refused numbers of forgotten streams are forgotten with them") {
+  const File file;
+  SqliteStore store(file.path);
+  const auto nack_on = [&](const std::string& stream) {
+    const ReceivedMessage message{
+        {"S", "log_upload", stream}, 1, 1, ReceivedMessage::Kind::Nacked, "bad_payload", Nothing{}};
+    store.commit_received({&message, 1}, std::stoll(stream));
+  };
+  for (int i = 1; i <= SqliteStore::kStreamsPerServiceMax + 1; ++i) nack_on(std::to_string(i));
+  CHECK(store.inbound({"S", "log_upload", "1"}).nacked.empty());
+  CHECK(store.inbound({"S", "log_upload", "2"}).nacked.size() == 1);
+}
+
+TEST_CASE("[cfg-1] a revision is kept with its messages or not at all, and with what the device says of it") {
+  const File file;
+  SqliteStore store(file.path);
+  REQUIRE(store.add_device(added("S")));
+  RevisionRecord revision;
+  revision.revision = "r1";
+  revision.mode = "apply";
+  revision.files = "[]";
+  const std::vector<std::string> few = {"x"};
+  CHECK_FALSE(store.push_revision("S", revision, std::vector<std::string>(Store::kOutboundMessagesMax + 1, "x")));
+  CHECK(store.revisions("S").empty());
+  REQUIRE(store.push_revision("S", revision, few));
+  const auto say = [&](Seq seq, const std::string& which) {
+    const ReceivedMessage message{
+        {"S", "config_push", "c"},   seq, seq,
+        ReceivedMessage::Kind::Data, "",  ConfigStatus{which, "rejected", "path_refused", "/etc/x is not allowed", ""}};
+    store.commit_received({&message, 1}, 1000 + seq);
+  };
+  say(1, "r1");
+  CHECK(store.revision("S", "r1")->reason == "path_refused");
+  CHECK(store.revision("S", "r1")->detail == "/etc/x is not allowed");
+  for (Seq seq = 2; seq < 300; ++seq) say(seq, "invented-" + std::to_string(seq));
+  CHECK(store.revision("S", "r1"));
+  CHECK(store.revisions("S").size() == static_cast<std::size_t>(SqliteStore::kRevisionsPerDeviceMax));
+}
+
+TEST_CASE("[sec-2] a database that others could read is closed to them, and a newer one is refused in a sentence") {
+  const File file;
+  { SqliteStore store(file.path); }
+  std::filesystem::permissions(file.path, std::filesystem::perms(0644));
+  { SqliteStore store(file.path); }
+  CHECK(std::filesystem::status(file.path).permissions() == std::filesystem::perms(0600));
+  {
+    Database database(file.path);
+    database.script("PRAGMA user_version=99");
+  }
+  CHECK_THROWS_AS(SqliteStore(file.path), StoreError);
+}
+
+TEST_CASE("a database of the first version is brought up to the present one with what it holds") {
+  const File file;
+  {
+    Database database(file.path);
+    database.script(kSchema1);
+    database.script("PRAGMA user_version=1; INSERT INTO revision VALUES('S','r','apply','confirmed','','','[]',1,1);");
+  }
+  SqliteStore store(file.path);
+  REQUIRE(store.revision("S", "r"));
+  CHECK(store.revision("S", "r")->state == "confirmed");
 }
 
 TEST_CASE("another connection's change is seen, one's own is not") {

@@ -36,11 +36,16 @@ void SqliteStore::advance(const ReceivedMessage& message, Millis now) {
   const std::int64_t skipped = data || nacked ? 0 : message.last - message.first + 1;
   const int inserted = database_.run("INSERT OR IGNORE INTO inbound(serial, service, stream) VALUES(?,?,?)", key.serial,
                                      key.service, key.stream);
-  if (inserted > 0)
+  if (inserted > 0) {
     database_.run(
         "DELETE FROM inbound WHERE serial=? AND service=? AND stream IN (SELECT stream FROM inbound WHERE serial=? AND"
         " service=? AND stream<>? ORDER BY used_at DESC LIMIT -1 OFFSET ?)",
         key.serial, key.service, key.serial, key.service, key.stream, kStreamsPerServiceMax - 1);
+    database_.run(
+        "DELETE FROM inbound_nacked WHERE serial=? AND service=? AND stream NOT IN (SELECT stream FROM inbound WHERE"
+        " serial=? AND service=?)",
+        key.serial, key.service, key.serial, key.service);
+  }
   // The condition holds the promise "once in effect" even if a caller's memory was wrong.
   const int moved = database_.run(
       "UPDATE inbound SET stored=?, received=received+?, nacked=nacked+?, skipped=skipped+?, used_at=?"
@@ -74,6 +79,13 @@ OutboundStream SqliteStore::ensure_outbound(const std::string& serial, const std
 Status SqliteStore::queue_outbound(const std::string& serial, const std::string& service,
                                    std::span<const std::string> payloads) {
   Transaction transaction(database_);
+  if (auto queued = queue_in_transaction(serial, service, payloads); !queued) return queued;
+  transaction.commit();
+  return ok();
+}
+
+Status SqliteStore::queue_in_transaction(const std::string& serial, const std::string& service,
+                                         std::span<const std::string> payloads) {
   if (!database_.one_integer("SELECT 1 FROM device WHERE serial=?", serial))
     return Error{"unknown_serial", "device " + serial + " is not added"};
   std::int64_t waiting = 0, bytes = 0;
@@ -92,7 +104,6 @@ Status SqliteStore::queue_outbound(const std::string& serial, const std::string&
   for (const std::string& payload : payloads)
     database_.run("INSERT INTO outbound_message VALUES(?,?,?,?)", serial, service, next++, Blob{payload});
   database_.run("UPDATE outbound SET next_seq=? WHERE serial=? AND service=?", next, serial, service);
-  transaction.commit();
   return ok();
 }
 

@@ -83,10 +83,12 @@ class Store {
 
   // What the services stored.
   virtual std::vector<MetricValue> metrics(const std::string& serial, bool with_history) = 0;
-  // Oldest first, one call per chunk, so that nothing is held whole in memory.
+  // Oldest first, one call per chunk; nothing is held meanwhile, neither in memory nor in the database.
   virtual void logs(const std::string& serial, const std::string& source,
                     const std::function<void(const StoredLog&)>& each) = 0;
-  virtual void add_revision(const std::string& serial, const RevisionRecord& revision) = 0;
+  // The revision and its messages, as queue_outbound: both or neither.
+  virtual Status push_revision(const std::string& serial, const RevisionRecord& revision,
+                               std::span<const std::string> payloads) = 0;
   virtual std::vector<RevisionRecord> revisions(const std::string& serial) = 0;
   virtual std::optional<RevisionRecord> revision(const std::string& serial, const std::string& revision) = 0;
   virtual std::vector<StreamFigures> figures(const std::string& serial) = 0;
