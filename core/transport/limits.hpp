@@ -23,11 +23,11 @@ inline constexpr std::chrono::milliseconds kWriteLimit = 30s;  // output waits a
 inline constexpr std::size_t kHeaderBytesMax = 16 * 1024;  // status line and headers of any answer
 inline constexpr std::size_t kAddressesMax = 16;           // of one name; more are not tried
 inline constexpr std::size_t kHeaderFieldsMax = 100;
-inline constexpr std::size_t kBodyBytesMax = 64 * 1024;       // an HTTP body
-inline constexpr std::size_t kFrameBytesMax = 64 * 1024;      // one frame that we send
-inline constexpr std::size_t kRecordBytes = 16 * 1024;        // output is gathered to this much
-inline constexpr std::size_t kOutputHighWater = 1024 * 1024;  // above it writable() is false, and reading pauses
-inline constexpr unsigned kFragmentsMax = 100'000;            // frames of one message
-inline constexpr int kReadsPerTurn = 64;                      // so that timers and output do not starve
+inline constexpr std::size_t kBodyBytesMax = 64 * 1024;      // an HTTP body
+inline constexpr std::size_t kFrameBytesMax = 64 * 1024;     // one frame that we send
+inline constexpr std::size_t kRecordBytes = 16 * 1024;       // output is gathered to this much
+inline constexpr std::size_t kOutputHighWater = 256 * 1024;  // above it writable() is false, and reading pauses
+inline constexpr unsigned kFragmentsMax = 100'000;           // frames of one message
+inline constexpr int kReadsPerTurn = 64;                     // so that timers and output do not starve
 
 }  // namespace hawser::transport

@@ -8,7 +8,7 @@ namespace {
 
 constexpr std::size_t kFrameHeaderMax = 14;
 constexpr std::size_t kStoreMin = 4 * 1024;
-constexpr std::size_t kStoreKept = 128 * 1024;  // a larger store is given back when it runs empty
+constexpr std::size_t kStoreKept = 128 * 1024;  // a larger store is given back by an idle connection
 
 std::string_view part(std::string_view head, std::string_view body, std::size_t from, std::size_t to, bool of_head) {
   const std::size_t shift = of_head ? 0 : head.size();
@@ -41,6 +41,11 @@ void OutputQueue::close(std::string_view payload) {
 
 void OutputQueue::ping(std::string_view payload) {
   if (!closed_) ping_ = control_frame(Opcode::Ping, payload);
+  // Not as soon as it runs empty: under load it does so many times a second, and fresh memory costs a fault a page.
+  if (begin_ == end_ && capacity_ > kStoreKept) {
+    store_.reset();
+    capacity_ = 0;
+  }
 }
 
 void OutputQueue::pong(std::string_view payload) {
@@ -87,10 +92,6 @@ void OutputQueue::consume(std::size_t bytes) {
   }
   if (begin_ < end_) return;
   begin_ = end_ = 0;
-  if (capacity_ > kStoreKept) {
-    store_.reset();
-    capacity_ = 0;
-  }
   if (closed_) {  // our Close is out: nothing may follow
     ping_.reset();
     pong_.reset();

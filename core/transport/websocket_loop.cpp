@@ -36,7 +36,10 @@ void WebSocketLoop::close(std::uint16_t code, std::string_view reason) {
 
 WebSocket::Turn WebSocketLoop::turn(Listener& listener, TimePoint until) {
   listener_ = &listener;
-  if (!over_ && !move_bytes() && !over_) {
+  const bool was_full = !writable();
+  const bool heard = !over_ && move_bytes();
+  const bool has_room_again = was_full && writable();  // the caller has more, and nothing else would wake us
+  if (!over_ && !heard && !has_room_again) {
     wait(until);
     move_bytes();
   }

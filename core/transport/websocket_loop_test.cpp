@@ -262,6 +262,23 @@ TEST_CASE("above the high-water mark writable() is false and nothing more is rea
   CHECK(line.ear.heard.size() == 3);
 }
 
+TEST_CASE("a turn that makes room below the high-water mark does not wait: the caller has more to send") {
+  Line line;
+  line.socket.send_binary("", std::string(4 * kOutputHighWater, 'x'));
+  const std::size_t before = line.socket.queued_bytes();
+  line.turn();
+  const std::size_t one_turn = before - line.socket.queued_bytes();  // as much as the kernel takes unread
+  for (; line.socket.queued_bytes() > 0; line.turn()) line.pair.hear();
+  line.pair.hear();
+  line.socket.send_binary("", std::string(kOutputHighWater + one_turn / 2, 'x'));
+  REQUIRE(!line.socket.writable());
+  const TimePoint begin = Clock::now();
+  line.turn(20s);
+  CHECK(line.socket.writable());
+  CHECK(line.socket.queued_bytes() > 0);
+  CHECK(Clock::now() - begin < 10s);
+}
+
 TEST_CASE("a paused WebSocket waits without spinning") {
   Line line({}, 4096);
   line.socket.send_binary("", std::string(2'000'000, 'x'));
