@@ -153,7 +153,7 @@ std::optional<std::chrono::system_clock::time_point> date_of(const transport::Ht
   const char* end = ::strptime(date->c_str(), "%a, %d %b %Y %H:%M:%S GMT", &parts);
   if (end == nullptr || *end != '\0') return std::nullopt;
   const std::time_t time = ::timegm(&parts);
-  if (time <= 0) return std::nullopt;
+  if (time <= 0 || time > 9'000'000'000) return std::nullopt;  // 2255: the clock's nanoseconds end soon after
   return std::chrono::system_clock::from_time_t(time);
 }
 

@@ -31,7 +31,9 @@ std::string message_of(const std::string& id, const Result<json::Object>& result
 
 }  // namespace
 
-Commands::Commands(std::filesystem::path file) : file_(std::move(file)) { load(); }
+Commands::Commands(std::filesystem::path file, WriteFile write) : file_(std::move(file)), write_(std::move(write)) {
+  load();
+}
 
 void Commands::load() {
   const auto text = read_file(file_, kReadMax);
@@ -63,8 +65,7 @@ void Commands::save() const {
   }
   auto whole = json::make_object();
   whole->set("results", rows);
-  if (const auto written = write_file_atomically(file_, json::to_text(whole)); !written)
-    spdlog::warn("results of commands are not kept over a restart: {}", written.error().message);
+  write_(file_, json::to_text(whole), "results of commands are not kept over a restart");
 }
 
 void Commands::add(std::string id, std::string message) {

@@ -6,12 +6,13 @@
 #include <set>
 #include <string>
 
+#include "core/base/file_writer.hpp"
 #include "core/base/json.hpp"
 
 namespace hawser::connection {
 
 // Results of the cloud's commands: the last 256 are kept over restarts, so that a repeated id is answered, not carried
-// out again (sdk/protocol.md §4). Lives on the connection thread, which waits for the disk when a result is kept.
+// out again (sdk/protocol.md §4). Lives on the connection thread, which does not wait for the disk: `write` hands over.
 class Commands {
  public:
   static constexpr std::size_t kResultsMax = 256;
@@ -19,7 +20,7 @@ class Commands {
   static constexpr std::size_t kFileBytesMax = 8 * 1024 * 1024;  // all of them; beyond it the oldest go
 
   // A missing file is an empty list; a broken one is logged, set aside as <file>.broken, and an empty list.
-  explicit Commands(std::filesystem::path file);
+  explicit Commands(std::filesystem::path file, WriteFile write = write_at_once);
 
   // The command_result that answers `id`, when it was carried out before.
   std::optional<std::string> kept(const std::string& id) const;
@@ -38,6 +39,7 @@ class Commands {
   void add(std::string id, std::string message);
 
   std::filesystem::path file_;
+  WriteFile write_;
   std::deque<Kept> results_;  // oldest first
   std::size_t bytes_ = 0;
   std::set<std::string> under_way_;

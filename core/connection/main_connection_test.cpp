@@ -242,6 +242,14 @@ TEST_CASE("[sec-1] a stalled handshake does not open a way round the wrong host 
   CHECK(cloud.story().find("auth") == std::string::npos);
 }
 
+TEST_CASE("[conn-23] a date beyond the certificate that vouches for it does not shut the device out") {
+  const std::string future = R"({"headers":{"Date":"Wed, 01 Jan 2098 00:00:00 GMT"}})";
+  TestCloud cloud(R"({"auth":[)" + future + "," + future + R"(],"register":[)" + future + "]}");
+  TestDevice device(cloud);
+  INFO(cloud.story());
+  CHECK(device.is_established());  // over a connection that was dialled after the dates were heard
+}
+
 TEST_CASE("a refused connection is shown as such") {
   TestCloud cloud("{}");
   TestDevice device(cloud, [](config::Settings& settings) { settings.authentication_port = 1; });

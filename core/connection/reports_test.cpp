@@ -131,9 +131,12 @@ TEST_CASE("the floor of the certificates rises with the cloud's dates and is kep
     ValidityFloor floor(file);
     CHECK(floor.value() == ValidityFloor::built_at());
     CHECK(floor.clock_is_trusted());
-    CHECK_FALSE(floor.learn(floor.value() - std::chrono::hours(1)));
-    CHECK_FALSE(floor.learn(floor.value() + std::chrono::minutes(1)));  // too small a step to write
-    CHECK(floor.learn(later));
+    const auto ends = later + std::chrono::hours(1);  // of the server's certificate
+    CHECK_FALSE(floor.learn(floor.value() - std::chrono::hours(1), ends));
+    CHECK_FALSE(floor.learn(floor.value() + std::chrono::minutes(1), ends));  // too small a step to write
+    CHECK_FALSE(floor.learn(ends + std::chrono::seconds(1), ends));
+    CHECK(floor.value() == ValidityFloor::built_at() + std::chrono::minutes(1));
+    CHECK(floor.learn(later, ends));
   }
   CHECK(ValidityFloor(file).value() == later);
   std::ofstream(file) << "nonsense";

@@ -126,7 +126,9 @@ Result<std::unique_ptr<transport::Stream>> Session::open(const transport::Origin
     const char* process = process_state_of(step);
     if (shared_.board.seen().process_state != process) shared_.board.process(process);
   });
-  if (stream) shared_.board.change([&](Snapshot& s) { s.server_address = (*stream)->peer_address(); });
+  if (!stream) return stream;
+  certificate_ends_ = (*stream)->certificate_ends();
+  shared_.board.change([&](Snapshot& s) { s.server_address = (*stream)->peer_address(); });
   return stream;
 }
 
@@ -182,7 +184,7 @@ void Session::learn(const transport::HttpAnswer& answer, const std::vector<std::
   shared_.board.process("Message received");
   if (const auto nonce = nonce_of(answer)) server_->nonce = *nonce;
   if (const auto date = date_of(answer)) {
-    const bool moved = shared_.floor.learn(*date);
+    const bool moved = shared_.floor.learn(*date, certificate_ends_);
     dialer_.set_validity_floor(shared_.floor.value());
     if (moved) shared_.observer.on_validity_floor(shared_.floor.value());
   }

@@ -62,6 +62,7 @@ class Session : public Steps {
 
   TimePoint deadline_{};  // of the attempt under way
   std::unique_ptr<transport::Stream> stream_;
+  ValidityFloor::Time certificate_ends_{};  // of the server that was dialled last
   bool stream_used_ = false;
   TokenAnswer fresh_token_;
   Registration registration_;

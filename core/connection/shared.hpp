@@ -4,6 +4,7 @@
 #include <optional>
 #include <vector>
 
+#include "core/base/file_writer.hpp"
 #include "core/base/waker.hpp"
 #include "core/connection/board.hpp"
 #include "core/connection/commands.hpp"
@@ -57,8 +58,8 @@ struct Shared {
         identity(std::move(i)),
         observer(o),
         board(o),
-        commands(identity.state_dir / "commands.json"),
-        floor(identity.state_dir / "validity_floor") {}
+        commands(identity.state_dir / "commands.json", writer.hand_over()),
+        floor(identity.state_dir / "validity_floor", writer.hand_over()) {}
 
   // History, and a report to the cloud.
   void tell(const Event& event) {
@@ -73,6 +74,7 @@ struct Shared {
   Requests requests;
   Reports reports;
   Board board;
+  FileWriter writer;  // so that the connection never waits for a disk
   Commands commands;
   ValidityFloor floor;
   std::vector<Offer> offers;

@@ -1,7 +1,5 @@
 #include "core/connection/validity_floor.hpp"
 
-#include <spdlog/spdlog.h>
-
 #include <algorithm>
 #include <charconv>
 #include <optional>
@@ -23,7 +21,7 @@ std::optional<Time> read_kept(const std::filesystem::path& file) {
   if (!text) return std::nullopt;
   long long whole = 0;
   const auto [end, error] = std::from_chars(text->data(), text->data() + text->size(), whole);
-  if (error != std::errc{} || end == text->data() || whole < 0 || whole > 253'402'300'799) return std::nullopt;
+  if (error != std::errc{} || end == text->data() || whole < 0 || whole > 9'000'000'000) return std::nullopt;
   return Time(std::chrono::seconds(whole));
 }
 
@@ -31,19 +29,20 @@ std::optional<Time> read_kept(const std::filesystem::path& file) {
 
 Time ValidityFloor::built_at() { return Time(std::chrono::seconds(HAWSER_BUILT_AT)); }
 
-ValidityFloor::ValidityFloor(std::filesystem::path file)
-    : file_(std::move(file)), kept_(std::max(built_at(), read_kept(file_).value_or(built_at()))) {
+ValidityFloor::ValidityFloor(std::filesystem::path file, WriteFile write)
+    : file_(std::move(file)),
+      write_(std::move(write)),
+      kept_(std::max(built_at(), read_kept(file_).value_or(built_at()))) {
   value_ = kept_.time_since_epoch().count();
 }
 
-bool ValidityFloor::learn(Time date) {
-  if (date <= value()) return false;
+bool ValidityFloor::learn(Time date, Time certificate_ends) {
+  if (date <= value() || date > certificate_ends) return false;
   value_ = date.time_since_epoch().count();
   if (date - kept_ < kStep) return false;
   kept_ = date;
   const auto whole = std::chrono::duration_cast<std::chrono::seconds>(kept_.time_since_epoch()).count();
-  if (const auto written = write_file_atomically(file_, std::to_string(whole)); !written)
-    spdlog::warn("the cloud's time is not kept over a restart: {}", written.error().message);
+  write_(file_, std::to_string(whole), "the cloud's time is not kept over a restart");
   return true;
 }
 

@@ -4,6 +4,8 @@
 #include <chrono>
 #include <filesystem>
 
+#include "core/base/file_writer.hpp"
+
 namespace hawser::connection {
 
 // The earliest time that it can be: the later of this program's build and the last Date of a verified answer
@@ -13,11 +15,12 @@ class ValidityFloor {
   using Time = std::chrono::system_clock::time_point;
   static constexpr std::chrono::hours kStep{1};  // smaller steps are not written: flash wears out
 
-  explicit ValidityFloor(std::filesystem::path file);
+  explicit ValidityFloor(std::filesystem::path file, WriteFile write = write_at_once);
 
   Time value() const { return Time(Time::duration(value_.load())); }
-  // True when it moved by a step: tell the others.
-  bool learn(Time date);
+  // True when it moved by a step: tell the others. A date beyond the end of the certificate that vouches for it
+  // contradicts itself and is not taken: one wrong answer must not make every certificate look expired for good.
+  bool learn(Time date, Time certificate_ends);
   // Whether the wall clock may be believed: it is not behind what is known.
   bool clock_is_trusted() const;
 
@@ -25,6 +28,7 @@ class ValidityFloor {
 
  private:
   std::filesystem::path file_;
+  WriteFile write_;
   std::atomic<Time::rep> value_;
   Time kept_;
 };

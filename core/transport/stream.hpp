@@ -1,5 +1,6 @@
 #pragma once
 
+#include <chrono>
 #include <cstdint>
 #include <functional>
 #include <memory>
@@ -41,6 +42,8 @@ class Stream {
   virtual int descriptor() const = 0;
   virtual std::string peer_address() const = 0;  // numeric, without port
   virtual bool session_was_resumed() const = 0;
+  // Until when the peer's certificate is valid; the beginning of time where it has none.
+  virtual std::chrono::system_clock::time_point certificate_ends() const { return {}; }
   // Call after the first answer: keeps the TLS session (its ticket has arrived by then) for the next dial of this
   // origin.
   virtual void keep_session() = 0;

@@ -8,6 +8,7 @@
 #include <openssl/x509_vfy.h>
 #include <openssl/x509v3.h>
 
+#include <algorithm>
 #include <csignal>
 #include <ctime>
 #include <mutex>
@@ -22,6 +23,7 @@ namespace {
 using Poco::Net::Context;
 
 constexpr int kChainDepth = 9;
+constexpr std::time_t kLastTime = 9'000'000'000;  // in the year 2255
 // TLS 1.2: forward secrecy and authenticated encryption only. TLS 1.3 has nothing else.
 constexpr const char* kCiphers = "ECDHE+AESGCM:ECDHE+CHACHA20";
 
@@ -43,7 +45,8 @@ int note_index() {
 SystemTime to_time(const ASN1_TIME* time) {
   std::tm parts{};
   if (!time || ASN1_TIME_to_tm(time, &parts) != 1) return {};
-  return std::chrono::system_clock::from_time_t(::timegm(&parts));
+  // "No end", the year 9999, is beyond what the clock's nanoseconds can count.
+  return std::chrono::system_clock::from_time_t(std::min(::timegm(&parts), kLastTime));
 }
 
 // Called by OpenSSL for each certificate; only looks on, the verdict stays OpenSSL's.
@@ -130,8 +133,10 @@ Poco::Net::Session::Ptr TlsContext::take_session(std::uint16_t port, SystemTime 
   Poco::Net::Session::Ptr session = std::exchange(sessions_[port], nullptr);
   if (!session) return nullptr;
   const X509* certificate = SSL_SESSION_get0_peer(session->sslSession());
-  return certificate && to_time(X509_get0_notAfter(certificate)) >= when ? session : nullptr;
+  return certificate && end_of(certificate) >= when ? session : nullptr;
 }
+
+SystemTime end_of(const X509* certificate) { return to_time(X509_get0_notAfter(certificate)); }
 
 bool trust_directory(SSL_CTX* context, const char* directory) {
   X509_LOOKUP* lookup = X509_STORE_add_lookup(SSL_CTX_get_cert_store(context), X509_LOOKUP_hash_dir());

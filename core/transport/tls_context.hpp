@@ -47,6 +47,9 @@ class TlsContext {
   std::map<std::uint16_t, Poco::Net::Session::Ptr> sessions_;
 };
 
+// When the certificate's validity ends.
+SystemTime end_of(const X509* certificate);
+
 // Lets `context` find trust anchors in a directory of hashed names, each read when it is needed: the whole bundle would
 // cost every process several hundred KiB.
 bool trust_directory(SSL_CTX* context, const char* directory);

@@ -88,6 +88,7 @@ Result<std::unique_ptr<Stream>> TlsStream::secure(Connected connected, const Ori
   // completeHandshake() alone does not verify; OpenSSL did so inside it, and Poco is asked as well.
   const Result<int> verified = guarded([&] {
     stream->socket_.verifyPeerCertificate(origin.host);
+    stream->certificate_ends_ = end_of(stream->socket_.peerCertificate().certificate());
     return 0;
   });
   if (!verified) return Error{"tls_failed", verified.error().message}.with_context(origin.text());

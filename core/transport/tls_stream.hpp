@@ -25,6 +25,7 @@ class TlsStream final : public Stream {
   int descriptor() const override { return socket_.impl()->sockfd(); }
   std::string peer_address() const override { return peer_.host().toString(); }
   bool session_was_resumed() const override { return resumed_; }
+  SystemTime certificate_ends() const override { return certificate_ends_; }
   void keep_session() override;
   void shutdown() noexcept override;
 
@@ -38,6 +39,7 @@ class TlsStream final : public Stream {
   Poco::Net::SocketAddress peer_;
   KeepSession keep_;
   bool resumed_ = false;
+  SystemTime certificate_ends_{};
 };
 
 }  // namespace hawser::transport
