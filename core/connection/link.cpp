@@ -70,6 +70,7 @@ Link::Link(Shared& shared, transport::WebSocket& socket, seconds spread)
 
 Outcome Link::run() {
   for (Reach& reach : shared_.reach) reach.seq = 0;  // what an earlier connection carried does not count
+  shared_.reports.connection_ended();                // also where that one ended by a mistake of ours
   shared_.grants_wanted = true;
   do {
     take_over_requests();

@@ -124,7 +124,8 @@ Status Link::command(const json::Object& message) {
   const auto args = json::object_member(message, "args");
   if (!args) return schema(args.error());
   if (const auto kept = shared_.commands.kept(*id)) {
-    socket_.send_text(*kept);
+    // A small question with a large answer: where the cloud does not take them, it has to ask once more.
+    if (socket_.writable()) socket_.send_text(*kept);
     return ok();
   }
   if (!shared_.commands.begin(*id)) return ok();

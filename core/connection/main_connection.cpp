@@ -73,7 +73,8 @@ class Running : public MainConnection {
       } catch (const std::exception& mistake) {
         spdlog::error("main connection: {}; it begins anew", mistake.what());
         shared_.board.enter(State::Idle);
-        shared_.interrupts.waker().wait({}, Clock::now() + kAfterMistake);
+        const TimePoint again = Clock::now() + kAfterMistake;
+        while (!shared_.interrupts.stopping() && Clock::now() < again) shared_.interrupts.waker().wait({}, again);
       }
     }
   }

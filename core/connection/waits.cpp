@@ -68,8 +68,10 @@ TimePoint Waits::after_twin(TimePoint now, const Loss& loss) {
 TimePoint Waits::after_try_later(TimePoint now, const Loss& loss) { return now + kTryLaterWait + spread_of(loss); }
 
 TimePoint Waits::after_drain(TimePoint now, const Loss& loss) {
-  if (loss.lived >= kEstablishedLong) rounds_ = 0;
-  return now + std::clamp<milliseconds>(loss.retry_after, kRetryLeast, kRetryMost);
+  Loss without_spread = loss;  // a cloud that drains each new connection at once is backed off from like one that drops
+  without_spread.spread = 0ms;
+  return now + std::max<milliseconds>(std::clamp<milliseconds>(loss.retry_after, kRetryLeast, kRetryMost),
+                                      spread_of(without_spread));
 }
 
 }  // namespace hawser::connection
