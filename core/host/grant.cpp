@@ -11,7 +11,8 @@ constexpr std::size_t kTokenBytesMax = 8192;
 constexpr std::int64_t kExpiryMax = 365 * 24 * 3600;
 constexpr std::int64_t kMessageBytesLeast = 1024;
 constexpr std::int64_t kMessageBytesMost = 64 * 1024 * 1024;
-constexpr std::int64_t kInFlightBytesMost = 1024 * 1024 * 1024;
+constexpr std::int64_t kInFlightMessagesMost = 65'536;
+constexpr std::int64_t kInFlightBytesMost = 64 * 1024 * 1024;
 constexpr std::int64_t kPingLeast = 5;
 constexpr std::int64_t kPingMost = 600;
 
@@ -68,11 +69,12 @@ Result<Grant> read_grant(const json::Object& object, TimePoint now) {
   if (!is_visible_ascii(grant.token)) return bad("token: a character that has no place in a header");
   if (!is_visible_ascii(grant.protocol)) return bad("protocol: a character that has no place in a header");
   if (auto read = read_url(grant); !read) return read.error();
-  const auto expires_in = json::integer_member(object, "expires_in", 1, kExpiryMax);
+  const auto expires_in = json::integer_member(object, "expires_in", 1);
   if (!expires_in) return expires_in.error().with_context("grant");
-  grant.expires = now + std::chrono::seconds(*expires_in);
+  grant.expires = now + std::chrono::seconds(std::min(*expires_in, kExpiryMax));
 
-  const auto message_bytes = json::integer_member(object, "max_message_bytes", kMessageBytesLeast, kMessageBytesMost);
+  // A cloud that grants more than a device can hold is taken at what it can: refusing it would stop the service.
+  const auto message_bytes = json::integer_member(object, "max_message_bytes", kMessageBytesLeast);
   if (!message_bytes) return message_bytes.error().with_context("grant");
   const auto messages = json::integer_member(object, "max_in_flight_messages", 1);
   if (!messages) return messages.error().with_context("grant");
@@ -80,8 +82,8 @@ Result<Grant> read_grant(const json::Object& object, TimePoint now) {
   if (!bytes) return bytes.error().with_context("grant");
   const auto ping = json::integer_member(object, "ping_s", 1, 24 * 3600);
   if (!ping) return ping.error().with_context("grant");
-  grant.limits.message_bytes = static_cast<std::size_t>(*message_bytes);
-  grant.limits.in_flight_messages = static_cast<std::uint64_t>(*messages);
+  grant.limits.message_bytes = static_cast<std::size_t>(std::min(*message_bytes, kMessageBytesMost));
+  grant.limits.in_flight_messages = static_cast<std::uint64_t>(std::min(*messages, kInFlightMessagesMost));
   grant.limits.in_flight_bytes = static_cast<std::uint64_t>(std::min(*bytes, kInFlightBytesMost));
   grant.limits.ping = std::chrono::seconds(std::clamp(*ping, kPingLeast, kPingMost));
   return grant;

@@ -82,11 +82,12 @@ std::optional<Inbound> Mailbox::take_durable() {
   return message;
 }
 
-void Mailbox::settled(Verdict verdict) {
+bool Mailbox::settled(Verdict verdict) {
   std::unique_lock lock(mutex_);
   held_ = 0;
   if (verdict == Verdict::Again) blocked_ = true;
   if (durable_is_due()) post_if_idle(lock);
+  return !lock.owns_lock() || !unasked_;
 }
 
 bool Mailbox::finish() {

@@ -54,7 +54,9 @@ class Mailbox {
   // For the service thread.
   std::optional<Item> take();
   std::optional<Inbound> take_durable();  // nothing while the plugin holds one
-  void settled(Verdict verdict);          // the plugin holds none; after Again none is given until reset_durable()
+  // The plugin holds none; after Again none is given until reset_durable(). False: the service thread could not be
+  // asked for the next one, and the I/O thread has to be woken for a retry().
+  [[nodiscard]] bool settled(Verdict verdict);
   // Called when take() and take_durable() gave nothing: the next put() posts anew. False: something came meanwhile.
   bool finish();
 

@@ -91,6 +91,18 @@ TEST_CASE("a grant is read whole or refused with a sentence that never holds the
   }
 }
 
+TEST_CASE("a grant of more than a device can hold is taken at what it can") {
+  json::Object object = grant_object("wss://h/");
+  for (const char* member : {"expires_in", "max_message_bytes", "max_in_flight_messages", "max_in_flight_bytes"})
+    object->set(member, json::kIntegerMax);
+  const auto grant = read_grant(object, TimePoint{});
+  REQUIRE(grant);
+  CHECK(grant->expires == TimePoint{} + std::chrono::hours(24 * 365));
+  CHECK(grant->limits.message_bytes == 64 * 1024 * 1024);
+  CHECK(grant->limits.in_flight_messages == 65'536);
+  CHECK(grant->limits.in_flight_bytes == 64 * 1024 * 1024);
+}
+
 TEST_CASE("compression is used only where it helps, and comes back whole") {
   Compressor compressor;
   const std::string text(100'000, 'a');
@@ -164,9 +176,7 @@ TEST_CASE("each ending of a connection has its wait") {
   CHECK(waiting(true).after(closed(1012), 2s).wait == 2s);
   CHECK(waiting(true).after(closed(1012), 60s).wait == 60s);
   CHECK(waiting(false).after(closed(1012), 60s).wait == 0s);
-  Ending local = closed(0);
-  local.closed_by_peer = false;
-  CHECK(waiting(true).after(local, 60s).wait == 2s);  // a local loss needs no spread over the fleet
+  CHECK(waiting(true).after(closed(0), 60s).wait == 60s);  // a cloud that crashed loses its whole fleet at once
   CHECK(waiting(false).after(closed(1013), 2s).wait == 31s);
   CHECK(waiting(true).after(closed(4001), 2s).event == Event::GrantFailed);
   CHECK(waiting(true).after(closed(4001), 2s).wait == 0s);
@@ -261,14 +271,30 @@ TEST_CASE("the mailbox gives one durable message at a time, and none after one t
   mailbox.put(Mailbox::Acked{2});
   CHECK(std::get<Mailbox::Acked>(*mailbox.take()).ticket == 2);
   CHECK(mailbox.finish());
-  mailbox.settled(Verdict::Taken);
+  CHECK(mailbox.settled(Verdict::Taken));
   CHECK(posts == 2);
   CHECK(mailbox.take_durable()->number == 2);
-  mailbox.settled(Verdict::Again);
+  CHECK(mailbox.settled(Verdict::Again));
   CHECK_FALSE(mailbox.take_durable());
   CHECK(mailbox.reset_durable() == 0);
   mailbox.put_durable({"s", 2, "x", false, 10});
   CHECK(mailbox.take_durable()->number == 2);
   CHECK(mailbox.reset_durable() == 2);
   CHECK_FALSE(mailbox.put_best_effort(Mailbox::Text{std::string(1001, 'x')}));
+}
+
+TEST_CASE("a mailbox says when the service thread could not be asked, and asks it at the retry") {
+  bool room = true;
+  int posts = 0;
+  Mailbox mailbox(1000, [&] { return ++posts, room; });
+  for (std::uint64_t i = 1; i <= 2; ++i) mailbox.put_durable({"s", i, "x", false, 10});
+  CHECK(mailbox.take_durable()->number == 1);
+  CHECK(mailbox.finish());
+  room = false;
+  CHECK_FALSE(mailbox.settled(Verdict::Taken));
+  CHECK(mailbox.retry());
+  room = true;
+  CHECK_FALSE(mailbox.retry());
+  CHECK(posts == 4);
+  CHECK(mailbox.take_durable()->number == 2);
 }

@@ -93,7 +93,7 @@ void hws_subconn::finish_durable(Verdict verdict, std::string why) {
   const std::uint64_t number = number_;
   number_ = 0;
   connection_->verdict({stream_, number, verdict, std::move(why)});
-  connection_->mailbox().settled(verdict);
+  if (!connection_->mailbox().settled(verdict)) connection_->notify();
 }
 
 hws_status hws_subconn::settle(std::uint64_t number, hws_status verdict, std::string_view why) {

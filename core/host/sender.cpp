@@ -43,7 +43,7 @@ std::optional<Fault> Sender::welcome(const json::Object& message, TimePoint now)
   if (cloud_has < known || cloud_has >= hello_next_ || cloud_has > last_sent_ever_) return begin_new_stream(cloud_has);
   for (std::size_t i = 0; i < (*nacked)->size(); ++i) {
     const Poco::Dynamic::Var number = (*nacked)->get(static_cast<unsigned>(i));
-    if (!number.isInteger()) return policy("welcome: nacked holds something that is no number");
+    if (!number.isInteger() || number.isBoolean()) return policy("welcome: nacked holds something that is no number");
     const auto wire_number = number.convert<std::int64_t>();
     if (wire_number <= 0) continue;
     if (const auto ticket = outbox_.refuse(static_cast<std::uint64_t>(wire_number))) {

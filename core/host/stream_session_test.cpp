@@ -303,6 +303,7 @@ TEST_CASE("a wrong welcome, and data or control before it, end the connection wi
   for (const char* text :
        {R"({"type":"welcome"})", R"({"type":"welcome","acked":0,"nacked":[],"stream":"s"})",
         R"({"type":"welcome","acked":0,"nacked":["1"],"stream":"s","next_seq":1})",
+        R"({"type":"welcome","acked":0,"nacked":[true],"stream":"s","next_seq":1})",
         R"({"type":"welcome","acked":-1,"nacked":[],"stream":"s","next_seq":1})", R"({"type":"ack","seq":0})"}) {
     INFO(text);
     Stage stage;

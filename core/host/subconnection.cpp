@@ -74,6 +74,10 @@ Subconnection::Sent Subconnection::send_text(std::string_view json) {
 void Subconnection::hear(const CoreWord& word) {
   {
     const std::lock_guard lock(shared_.mutex);
+    // A newer grant replaces the older: a flood of them, while a dial is under way, must not push out a Stop.
+    const bool replaces = word.kind == CoreWord::Kind::Grant && !shared_.words.empty() &&
+                          shared_.words.back().kind == CoreWord::Kind::Grant;
+    if (replaces) shared_.words.pop_back();
     if (shared_.words.size() >= kCommandsMax) {
       shared_.link.log("error", "the subconnection of " + service() + " does not keep up with the core's words");
       return;

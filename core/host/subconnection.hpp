@@ -89,6 +89,7 @@ class Subconnection {
   Sent send_text(std::string_view json);
   void hear(const CoreWord& word);
   void verdict(VerdictWord word);
+  void notify();  // wakes the I/O thread
 
   Mailbox& mailbox() { return shared_.mailbox; }
   const std::string& service() const { return shared_.settings.service; }
@@ -96,7 +97,6 @@ class Subconnection {
   void count_bad_best_effort() { ++shared_.bad_best_effort; }
 
  private:
-  void notify();
   Sent queue(BestEffortQueue::Item item);
 
   SubconnectionShared shared_;

@@ -46,8 +46,8 @@ Next Waiting::after(const Ending& ending, std::chrono::seconds spread) {
     return {Event::Lost, backoff()};
   }
   // The first dial after a loss comes within the spread, so that a fleet does not arrive at once; later ones back off.
-  const bool local = ending.close_code == 0 || !ending.closed_by_peer;
-  const milliseconds within = up_to(local ? std::min(spread, kSpreadDefault) : spread);
+  // An end without a Close is no local loss: so ends a cloud that crashed, for all of its devices in one moment.
+  const milliseconds within = up_to(spread);
   if (failures_ == 0) {
     ++failures_;
     return {Event::Lost, within};
