@@ -73,6 +73,19 @@ TEST_CASE("what a host tells of a subconnection is checked and made safe to show
   CHECK(row.sent_bytes.total() == json::kIntegerMax);
 }
 
+TEST_CASE("what a dead host had not delivered is counted as expired, once") {
+  SubconnectionBook book;
+  book.add("acme.shop", "shop");
+  book.add("acme.shop", "till");
+  const auto told = json::parse_object(R"({"state":"ready","queued_messages":7,"dropped":{"expired":2}})");
+  REQUIRE(book.take(*book.find("shop"), *told));
+  CHECK(book.host_ended("acme.shop", "crashed", "x") == std::map<std::string, std::int64_t>{{"shop", 7}});
+  CHECK(book.dropped("expired") == 9);
+  CHECK(book.host_ended("acme.shop", "crashed", "x").empty());
+  REQUIRE(book.take(*book.find("shop"), *told));  // of the next host
+  CHECK(book.dropped("expired") == 11);
+}
+
 TEST_CASE("a rate limit lets a burst through, then so many a second, and counts the rest") {
   RateLimit rate(10, 3);
   TimePoint now{1000s};

@@ -71,9 +71,15 @@ Result<bool> SubconnectionBook::take(Subconnection& row, const json::Object& mes
   return changed;
 }
 
-void SubconnectionBook::host_ended(const std::string& plugin, const std::string& reason, const std::string& detail) {
+std::map<std::string, std::int64_t> SubconnectionBook::host_ended(const std::string& plugin, const std::string& reason,
+                                                                  const std::string& detail) {
+  std::map<std::string, std::int64_t> lost;
   for (auto& [service, row] : rows_) {
     if (row.plugin != plugin) continue;
+    if (const auto left = row.queued_messages.value_or(0); left > 0) {
+      lost[service] = left;
+      row.dropped["expired"].add(left);
+    }
     row.state = "stopped";
     row.since = rfc3339(std::chrono::system_clock::now());
     row.failure_reason = reason;
@@ -84,6 +90,7 @@ void SubconnectionBook::host_ended(const std::string& plugin, const std::string&
     for (auto& [why, count] : row.dropped) count.next_host();
     row.queued_messages = row.queued_bytes = row.acked_seq = row.rtt_ms = std::nullopt;
   }
+  return lost;
 }
 
 std::int64_t SubconnectionBook::dropped(const std::string& reason) const {

@@ -15,6 +15,7 @@ namespace hawser::supervisor {
 class LastingCount {
  public:
   void set(std::int64_t told) { now_ = std::max(now_, told); }  // a count that falls is not believed
+  void add(std::int64_t more) { now_ += std::min(more, json::kIntegerMax - now_); }
   void next_host() {
     before_ = total();
     now_ = 0;
@@ -45,8 +46,10 @@ class SubconnectionBook {
 
   // Takes a host's `subconnection` message about a service of its own. True when the state has changed.
   Result<bool> take(Subconnection& row, const json::Object& message);
-  // The host of this plugin is gone.
-  void host_ended(const std::string& plugin, const std::string& reason, const std::string& detail);
+  // The host of this plugin is gone, and with it what it had not sent: counted as dropped, `expired`. How many messages
+  // that were, by service, as far as the host had told.
+  std::map<std::string, std::int64_t> host_ended(const std::string& plugin, const std::string& reason,
+                                                 const std::string& detail);
 
   Subconnection* find(const std::string& service);
   const std::map<std::string, Subconnection>& rows() const { return rows_; }

@@ -229,7 +229,12 @@ void Supervisor::on_state(SupervisedPlugin& plugin) {
 void Supervisor::on_host_ended(SupervisedPlugin& plugin, const Error& why) {
   const bool asked = plugin.state() == PluginState::Draining;
   reaches_.forget(plugin.id());
-  book_.host_ended(plugin.id(), asked ? "stopped_by_operator" : why.code, asked ? "" : why.message);
+  const auto lost = book_.host_ended(plugin.id(), asked ? "stopped_by_operator" : why.code, asked ? "" : why.message);
+  for (const auto& [service, count] : lost) {
+    const std::string words = std::to_string(count) + " messages that its host had not delivered when it ended";
+    plugin.log_line(spdlog::level::warn, "dropped " + service + " expired: " + words);
+    report(plugin, {"dropped", service, "expired", words});
+  }
   // Not from inside the ended host's own call.
   if (on_stopped_) loop_.after(milliseconds{0}, [this] { finish_stop(false); });
 }

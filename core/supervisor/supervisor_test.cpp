@@ -212,7 +212,7 @@ TEST_CASE("a plugin that is degraded before it is ready is shown as degraded") {
 
 TEST_CASE("a configuration over the size of a control message is refused by name") {
   Rig rig;
-  rig.add("shop", R"({"big":")" + std::string(70'000, 'x') + R"("})");
+  rig.add("shop", R"({"big":")" + std::string(140'000, 'x') + R"("})");
   rig.make().start();
   REQUIRE(rig.until_state("shop", PluginState::Refused));
   CHECK(rig.plugin("shop").reason().code == "config_refused");
