@@ -18,7 +18,7 @@ namespace {
 
 constexpr std::size_t kFileBytesMax = 16 << 20;
 constexpr std::size_t kRevisionBytesMax = 64 << 20;  // what a device takes
-constexpr std::size_t kFilesMax = 512;
+constexpr std::size_t kFilesMax = 512, kReloadsMax = 8;
 constexpr auto kPoll = std::chrono::milliseconds(50);
 
 int failed(const std::string& sentence) {
@@ -181,6 +181,7 @@ int config_push(Store& store, const PushOptions& options) {
     kept.push_back(files.back().head);
   }
   if (files.empty()) return failed("nothing to push: name files as PATH=LOCALFILE, or --delete PATH");
+  if (options.reload.size() > kReloadsMax) return failed("--reload: a revision has at most 8 actions");
   if (files.size() > kFilesMax || bytes > kRevisionBytesMax)
     return failed("a revision has at most 512 files and 64 MiB; push it in two");
   const Millis now = Now::real().wall;

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <nlohmann/json.hpp>
+#include <vector>
 
 #include "limits.hpp"
 
@@ -41,18 +42,34 @@ bool is_plain_path(std::string_view path) {
   return true;
 }
 
+// `reached[i]`: the pattern's first so many parts match the path up to here. A pattern with many stars takes no longer
+// than its length times the path's, where trying each would take years.
 bool matches(std::string_view pattern, std::string_view path) {
-  if (pattern.empty()) return path.empty();
-  if (pattern[0] != '*') {
-    if (path.empty() || (pattern[0] == '?' ? path[0] == '/' : path[0] != pattern[0])) return false;
-    return matches(pattern.substr(1), path.substr(1));
+  std::vector<std::string_view> parts;  // one character each, or "*", or "**"
+  for (std::size_t at = 0; at < pattern.size(); at += parts.back().size()) {
+    parts.push_back(pattern.substr(at, pattern.substr(at).starts_with("**") ? 2 : 1));
   }
-  const bool any_depth = pattern.starts_with("**");
-  const std::string_view rest = pattern.substr(any_depth ? 2 : 1);
-  for (std::size_t taken = 0;; ++taken) {
-    if (matches(rest, path.substr(taken))) return true;
-    if (taken == path.size() || (!any_depth && path[taken] == '/')) return false;
+  std::vector<bool> reached(parts.size() + 1);
+  const auto stars_may_be_empty = [&] {
+    for (std::size_t i = 0; i < parts.size(); ++i) {
+      if (reached[i] && parts[i][0] == '*') reached[i + 1] = true;
+    }
+  };
+  reached[0] = true;
+  stars_may_be_empty();
+  for (const char c : path) {
+    for (std::size_t i = parts.size(); i > 0; --i) {
+      const std::string_view part = parts[i - 1];
+      if (part[0] == '*') {
+        reached[i] = reached[i] && (part.size() == 2 || c != '/');
+      } else {
+        reached[i] = reached[i - 1] && (part[0] == '?' ? c != '/' : c == part[0]);
+      }
+    }
+    reached[0] = false;
+    stars_may_be_empty();
   }
+  return reached[parts.size()];
 }
 
 bool is_allowed(const Allowed& allowed, std::string_view path) {

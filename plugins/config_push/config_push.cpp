@@ -121,9 +121,8 @@ sdk::Verdict ConfigPush::take_part(const Part& part, const MessageId& id, std::s
 sdk::Verdict ConfigPush::reject(const std::string& revision, std::string_view reason, std::string_view detail) {
   if (rejected_ != revision) statuses_->add({revision, "rejected", reason, detail, {}});
   rejected_ = revision;
-  host_.after(kPartsTimeout, [this, revision] {
-    if (rejected_ == revision) rejected_.clear();
-  });
+  host_.cancel(rejected_timer_);  // one timer, however many are rejected
+  rejected_timer_ = host_.after(kPartsTimeout, [this] { rejected_.clear(); });
   return sdk::Verdict::taken();
 }
 

@@ -55,7 +55,7 @@ class ConfigPush {
   std::optional<Incoming> incoming_;
   std::optional<Statuses> statuses_;
   std::optional<Order> collecting_;
-  sdk::Context::TimerId parts_timer_ = 0;
+  sdk::Context::TimerId parts_timer_ = 0, rejected_timer_ = 0;
   std::unique_ptr<Job> job_;
   Last last_;
   std::string rejected_;  // the revision that was rejected last: its other parts are passed over

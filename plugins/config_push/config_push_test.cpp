@@ -347,6 +347,17 @@ TEST_CASE("[cfg-5] the plugin's own state folder is never a target, whatever the
   REQUIRE(run.reaches("rejected"));
 }
 
+TEST_CASE("[cfg-5] a name that a staged file may have is no target, so none is swept away with it") {
+  const Device device;
+  device.write(".hawser-0.new", "precious\n");
+  Run run(device);
+  run.cloud->durable(order("r1", {device.file("a", "x\n"), device.file(".hawser-0.new", "y\n")}));
+  REQUIRE(run.reaches("rejected"));
+  CHECK(run.last().at("reason") == "path_refused");
+  CHECK(device.read(".hawser-0.new") == "precious\n");
+  CHECK(device.read("a") == "(none)");
+}
+
 TEST_CASE("[cfg-5] a target that becomes a link after it was checked is refused at the swap, and all is put back") {
   Device device;
   device.write("a", "old a");

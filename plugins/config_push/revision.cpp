@@ -13,6 +13,10 @@
 
 namespace hawser::config_push {
 
+namespace {
+constexpr const char* kTemporaryPrefix = ".hawser-";
+}
+
 Assembly::Assembly(std::string state_folder, const Allowed& allowed)
     : state_folder_(std::move(state_folder)), folder_(state_folder_ + "/work"), allowed_(allowed) {
   std::filesystem::remove_all(folder_);
@@ -36,12 +40,16 @@ void Assembly::begin_file(const Piece& piece) {
     throw Refusal("path_refused", piece.path + " is not under the paths that plugins.d/hawser.config_push.toml allows");
   }
   if (piece.path.starts_with(state_folder_ + "/")) throw Refusal("path_refused", piece.path + " is the plugin's own");
+  // Names that a staged file may have: one of the revision would be swept away with it.
+  if (name_of(piece.path).starts_with(kTemporaryPrefix)) {
+    throw Refusal("path_refused", piece.path + " has a name that is kept for files being put in their place");
+  }
   if (files_.size() >= kFilesMax) throw Refusal("too_big", "a revision has at most 512 files");
   if (piece.offset != 0) throw Refusal("bad_payload", "the beginning of " + piece.path + " is missing");
   const std::string number = std::to_string(files_.size());
   Growing growing;
   growing.file.path = piece.path;
-  growing.file.temporary = ".hawser-" + number + ".new";
+  growing.file.temporary = kTemporaryPrefix + number + ".new";
   growing.file.content = folder_ + "/content-" + number;
   growing.file.backup = folder_ + "/backup-" + number;
   growing.file.remove = piece.remove;

@@ -109,6 +109,11 @@ TEST_CASE("[cfg-5] patterns: ** any depth, * one folder, ? one character, never 
   CHECK(matches("/etc/motd", "/etc/motd"));
   CHECK_FALSE(matches("/etc/motd", "/etc/motd2"));
   CHECK(matches("/etc/**/x", "/etc/a/b/x"));
+  CHECK(matches("/etc/**/x", "/etc//x"));
+  CHECK_FALSE(matches("/etc/**/x", "/etc/a/b/xy"));
+  CHECK(matches("/etc/*a*b*", "/etc/xaab"));
+  CHECK_FALSE(matches("/etc/*a*b*", "/etc/xaa/b"));
+  CHECK(matches("***", "/a/b"));
   const auto fault = [](const char* json) { return std::holds_alternative<std::string>(allowed_from_config(json)); };
   CHECK_FALSE(fault("{}"));
   CHECK_FALSE(fault(R"({"allowed":["/etc/app/**"]})"));
@@ -155,6 +160,13 @@ TEST_CASE("a message that is not what the protocol says is a fault with its revi
   CHECK(fault(R"({"revision":"r","mode":"apply","confirm_timeout_s":9,"part":1,"parts":1})") == "[r]");
   CHECK(fault(R"({"revision":"r","mode":"apply","confirm_timeout_s":9,"part":1,"parts":1,"files":[],"reload":"x"})") ==
         "[r]");
+}
+
+TEST_CASE("[cfg-5] a pattern of many stars is answered at once, whatever the path") {
+  std::string pattern = "/etc/";
+  for (int i = 0; i < 20; ++i) pattern += "**a";
+  CHECK_FALSE(matches(pattern + "b", "/etc/" + std::string(900, 'a')));  // tried one by one this takes years
+  CHECK(matches(pattern, "/etc/" + std::string(900, 'a')));
 }
 
 }  // namespace

@@ -40,7 +40,7 @@ std::string to_json(const Header& header) {
 
 std::string refused_pull(std::string_view pull_id, std::string_view source, std::string_view code,
                          std::string_view message) {
-  const Json json = {{"source", source}, {"file_id", ""},
+  const Json json = {{"source", source}, {"file_id", "none"},
                      {"offset", 0},      {"end_offset", 0},
                      {"lines", 0},       {"first_at", now_rfc3339()},
                      {"format", "text"}, {"pull", pull_id},

@@ -57,6 +57,12 @@ bool has_fingerprint(int descriptor, const Fingerprint& fingerprint) {
   return now.bytes == fingerprint.bytes && (now.bytes == 0 || now.hash == fingerprint.hash);
 }
 
+bool was_rewritten(const File& file) {
+  if (has_fingerprint(file.descriptor.get(), file.fingerprint)) return false;
+  char first = 0;
+  return read_at(file, 0, &first, 1) == 1 && first != '\0';
+}
+
 std::string new_file_id(const Inode& inode) {
   std::uint64_t random = 0;
   if (::getrandom(&random, sizeof random, 0) != sizeof random) sdk::throw_errno("asking for random bytes");

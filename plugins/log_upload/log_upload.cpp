@@ -84,8 +84,8 @@ sdk::Verdict LogUpload::from_cloud(const sdk::DurableMessage& message) {
     return sdk::Verdict::refused("unknown_command: this plugin knows \"pull\" only");
   }
   const Json id = json.value("id", Json()), source = json.value("source", Json());
-  if (!id.is_string() || id.get_ref<const std::string&>().size() > 128 || !source.is_string() ||
-      source.get_ref<const std::string&>().empty()) {
+  if (!id.is_string() || id.get_ref<const std::string&>().empty() || id.get_ref<const std::string&>().size() > 128 ||
+      !source.is_string() || source.get_ref<const std::string&>().empty()) {
     return sdk::Verdict::refused("a pull needs an id and a source");
   }
   const std::string answer =

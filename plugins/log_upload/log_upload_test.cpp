@@ -218,6 +218,29 @@ TEST_CASE("a truncated file is another file for the cloud, from offset 0") {
   CHECK(device.cloud.headers.back().at("offset") == 0);
 }
 
+TEST_CASE("a file that was truncated and has grown past its old size unseen loses no line") {
+  Device device;
+  device.append("a.log", "old\n");
+  Run run(device, device.config("a.log"));
+  REQUIRE(run.arrives("old\n"));
+  std::ofstream(device.logs / "a.log", std::ios::trunc) << "new one\nand more\n";
+  REQUIRE(run.arrives("old\nnew one\nand more\n"));
+  CHECK(device.cloud.files.size() == 2);
+}
+
+TEST_CASE("a file that was cut under a writer that does not append goes on where the writer does") {
+  Device device;
+  device.append("a.log", "first\n");
+  Run run(device, device.config("a.log"));
+  REQUIRE(run.arrives("first\n"));
+  std::ofstream file(device.logs / "a.log", std::ios::in | std::ios::out);
+  fs::resize_file(device.logs / "a.log", 0);
+  file.seekp(6);
+  file << "second\n" << std::flush;
+  REQUIRE(run.arrives("first\nsecond\n"));
+  CHECK(device.cloud.files.size() == 1);
+}
+
 TEST_CASE("an acknowledgement of what was before a truncation does not move the new position") {
   Device device;
   device.append("a.log", lines(0, 100));
@@ -395,6 +418,7 @@ TEST_CASE("a pull is answered honestly: this version cannot do it") {
   const Message message = parse(run.end->durable_sent.at(0).data);
   CHECK(message.body.empty());
   CHECK(message.header.at("pull") == "p1");
+  CHECK(message.header.at("file_id") == "none");
   CHECK(message.header.at("end") == true);
   CHECK(message.header.at("error").at("code") == "unknown_command");
   for (const char* nonsense : {"", "[]", R"({"type":"erase"})", R"({"type":"pull","id":7})", "\xff"}) {

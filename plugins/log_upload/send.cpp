@@ -60,7 +60,7 @@ bool LogUpload::may_begin(File& file) {
 }
 
 void LogUpload::restart_if_truncated(File& file) {
-  if (size_of(file) >= file.sent) return;
+  if (size_of(file) >= file.sent && !was_rewritten(file)) return;
   host_.info("a file was truncated and is read from its beginning", {{"path", file.path}});
   file.id = new_file_id(file.inode);
   file.acked = file.sent = file.lost = 0;
