@@ -12,6 +12,7 @@ namespace hawser::connection {
 class Keepalive {
  public:
   enum class Due { Nothing, Send, Expired };
+  static constexpr milliseconds kExtraGap{5'000};
 
   // `first` is random(0, interval).
   Keepalive(TimePoint now, milliseconds first, milliseconds interval, int count)
@@ -32,14 +33,21 @@ class Keepalive {
     return Due::Send;
   }
 
-  // One that somebody asked for: it neither shifts the schedule nor counts as unanswered.
-  std::int64_t extra() { return ++seq_; }
+  // One that somebody asked for: it neither shifts the schedule nor counts as unanswered. But only an answer to the
+  // newest counts, so that extras in a row, each before the answer to the one before, would starve the scheduled ones:
+  // the next may go when the newest is answered, or after kExtraGap.
+  TimePoint next_extra() const { return seq_ == acked_ ? TimePoint{} : extra_at_ + kExtraGap; }
+  std::int64_t extra(TimePoint now) {
+    extra_at_ = now;
+    return ++seq_;
+  }
 
   std::int64_t seq() const { return seq_; }  // of the newest; 0 before the first
 
   // True when it was the newest one's: only that resets the count.
   bool acknowledged(std::int64_t seq) {
     if (seq != seq_ || seq_ == 0) return false;
+    acked_ = seq;
     answered_ = true;
     unanswered_ = 0;
     return true;
@@ -49,7 +57,8 @@ class Keepalive {
   milliseconds interval_;
   int count_;
   TimePoint next_;
-  std::int64_t seq_ = 0;
+  std::int64_t seq_ = 0, acked_ = 0;
+  TimePoint extra_at_{};
   bool sent_scheduled_ = false;
   bool answered_ = false;
   int unanswered_ = 0;

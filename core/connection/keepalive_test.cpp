@@ -51,13 +51,31 @@ TEST_CASE("only an acknowledgement of the newest keepalive resets the count") {
 
 TEST_CASE("an extra keepalive neither shifts the schedule nor counts as unanswered") {
   Keepalive keepalive(kStart, 0s, 10s, 1);
-  CHECK(keepalive.extra() == 1);
+  CHECK(keepalive.extra(kStart) == 1);
   CHECK(keepalive.turn(kStart) == Keepalive::Due::Send);  // though the extra one has no answer
   CHECK(keepalive.seq() == 2);
   CHECK(keepalive.next() == kStart + 10s);
-  CHECK(keepalive.extra() == 3);
+  CHECK(keepalive.extra(kStart) == 3);
   CHECK(keepalive.acknowledged(3));  // the newest answers for the scheduled one before it
   CHECK(keepalive.turn(kStart + 10s) == Keepalive::Due::Send);
+}
+
+TEST_CASE("extras that are asked for without end do not starve the scheduled keepalives of their answers") {
+  Keepalive keepalive(kStart, 0s, 10s, 3);
+  CHECK(keepalive.next_extra() <= kStart);
+  CHECK(keepalive.extra(kStart) == 1);
+  CHECK(keepalive.next_extra() == kStart + Keepalive::kExtraGap);
+  CHECK(keepalive.acknowledged(1));
+  CHECK(keepalive.next_extra() <= kStart);
+  CHECK(keepalive.turn(kStart) == Keepalive::Due::Send);
+  CHECK(keepalive.extra(kStart + 1s) == 3);
+  CHECK_FALSE(keepalive.acknowledged(2));  // crossed the extra one on its way
+  CHECK(keepalive.next_extra() == kStart + 1s + Keepalive::kExtraGap);
+  CHECK(keepalive.acknowledged(3));
+  for (int i = 1; i <= 5; ++i) {
+    CHECK(keepalive.turn(kStart + i * 10s) == Keepalive::Due::Send);
+    CHECK(keepalive.acknowledged(keepalive.seq()));
+  }
 }
 
 TEST_CASE("a thread that slept sends one keepalive and one ping, not a burst") {

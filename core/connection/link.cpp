@@ -116,14 +116,16 @@ void Link::keep_alive(TimePoint now) {
     case Keepalive::Due::Nothing:
       break;
   }
-  send_reach();
+  send_reach(now);
 }
 
-void Link::send_reach() {
-  const bool due =
-      std::any_of(shared_.reach.begin(), shared_.reach.end(), [](const Reach& reach) { return reach.seq == 0; });
-  if (!due) return;
-  const std::int64_t seq = keepalive_.extra();
+bool Link::reach_waits() const {
+  return std::any_of(shared_.reach.begin(), shared_.reach.end(), [](const Reach& reach) { return reach.seq == 0; });
+}
+
+void Link::send_reach(TimePoint now) {
+  if (!reach_waits() || now < keepalive_.next_extra()) return;
+  const std::int64_t seq = keepalive_.extra(now);
   for (Reach& reach : shared_.reach) {
     if (reach.seq == 0) reach.seq = seq;
   }
@@ -135,6 +137,7 @@ TimePoint Link::next_due() const {
   TimePoint next = std::min(keepalive_.next(), ping_.next(socket_.last_inbound()));
   if (shared_.grants_wanted && asked_at_) next = std::min(next, *asked_at_ + kListRequestGap);
   if (asked_at_ && !answered_) next = std::min(next, *asked_at_ + kListAnswerLimit);
+  if (reach_waits()) next = std::min(next, keepalive_.next_extra());
   if (drain_) next = std::min(next, drain_->leave_at);
   return next;
 }

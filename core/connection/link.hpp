@@ -52,7 +52,8 @@ class Link : public transport::WebSocket::Listener {
   void run_due(TimePoint now);
   void keep_alive(TimePoint now);
   TimePoint next_due() const;
-  void send_reach();
+  bool reach_waits() const;  // somebody asked, and no keepalive went out for it yet
+  void send_reach(TimePoint now);
   void ask_for_grants(TimePoint now);
   void send_reports();
   void tell_grants(std::vector<json::Object> grants, std::vector<Refusal> refused);
