@@ -890,8 +890,16 @@ def test_statuses_are_told_whole(cloud):
         assert (shown["state"], shown["reason"], shown["detail"]) == ("rejected", "path_refused", status["detail"])
         assert f"path_refused, {status['detail']}" in cloud.run("config", "show", SERIAL).stdout
         await say(config, {"type": "ack", "seq": 1})
+        # A part that the device refuses for good ends its revision.
+        cloud.run("config", "push", SERIAL, f"/etc/x={local}")
+        assert (await hear_data(config))[0] == 2
+        await say(config, {"type": "nack", "seq": 2, "code": "too_big", "message": "a part has at most 16 MiB"})
+        await say(config, {"type": "ack", "seq": 2})
+        config = await device.open(grants["config_push"], acked=2)
+        shown = json.loads(cloud.run("config", "show", SERIAL, "--json").stdout)[1]
+        assert (shown["state"], shown["reason"], shown["detail"]) == ("rejected", "too_big", "a part has at most 16 MiB")
         # A nack may follow right after `resume`, for a number that this covers.
-        config = await device.open(grants["config_push"], acked=1)
+        config = await device.open(grants["config_push"], acked=2)
         await say(config, {"type": "nack", "seq": 1, "code": "bad_payload", "message": "no"})
         await config.send(durable(1, json.dumps(status).encode()))
         await hear_ack(config, 1)
@@ -959,6 +967,9 @@ def test_sigterm_drains(cloud):
         main, grants = await device.main()
         logs = await device.open(grants["log_upload"])
         await logs.send(durable(1, log_message(b"last\n")))
+        idle = http.client.HTTPSConnection("localhost", cloud.auth_port, context=cloud.tls, timeout=LIMIT)
+        idle.request("GET", "/")
+        idle.getresponse().read()  # and it stays open
         began = time.monotonic()
         cloud.process.send_signal(signal.SIGTERM)
         drain = await hear(main, "drain")
@@ -968,6 +979,7 @@ def test_sigterm_drains(cloud):
         while cloud.process.poll() is None:
             assert time.monotonic() - began < 5 * SLOW
             await asyncio.sleep(0.02)
+        idle.close()
     asyncio.run(go())
     assert cloud.process.returncode == 0
     assert cloud.run("logs", SERIAL).stdout == "last\n"

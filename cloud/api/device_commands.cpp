@@ -134,6 +134,10 @@ std::string safe(const Json& value) {
   return value.is_string() ? printable(value.get<std::string>(), 256) : value.dump();
 }
 
+std::string or_dash(const Json& value) { return value.is_null() || value == "" ? "-" : safe(value); }
+
+const char* none_if_empty(const Json& list) { return list.empty() ? " none\n" : "\n"; }
+
 void print_metric(const Json& metric) {
   std::cout << "  " << safe(metric["name"]) << " "
             << printable(metric["attributes"].dump(-1, ' ', false, Json::error_handler_t::replace), 256) << " = "
@@ -184,18 +188,21 @@ int device_show(Store& store, const DeviceOptions& options) {
   if (options.json) return (std::cout << dumped(json)), 0;
   for (const char* key :
        {"serial", "model", "state", "state_since", "site", "hostname", "agent", "peer", "last_reason"})
-    std::cout << key << ": " << safe(json[key]) << "\n";
-  std::cout << "bound key: " << safe(json["binding"]["key_thumbprint"]) << "\nsubconnections:\n";
+    std::cout << key << ": " << or_dash(json[key]) << "\n";
+  std::cout << "bound key: " << or_dash(json["binding"]["key_thumbprint"])
+            << "\nsubconnections:" << none_if_empty(json["subconnections"]);
   for (const Json& entry : json["subconnections"])
-    std::cout << "  " << safe(entry["service"]) << "  " << safe(entry["state"]) << "  acknowledged "
+    std::cout << "  " << safe(entry["service"]) << "  " << safe(entry["state"]) << " since " << or_dash(entry["since"])
+              << (entry["reason"] == "" ? "" : ", " + safe(entry["reason"])) << "  acknowledged "
               << entry["acked"].dump() << ", received " << entry["received"].dump() << ", refused "
               << entry["nacked"].dump() << "\n";
-  std::cout << "metrics:\n";
+  std::cout << "metrics:" << none_if_empty(json["metrics"]);
   for (const Json& metric : json["metrics"]) print_metric(metric);
-  std::cout << "events:\n";
+  std::cout << "events:" << none_if_empty(json["events"]);
   for (const Json& event : json["events"])
-    std::cout << "  " << safe(event["at"]) << "  " << safe(event["kind"]) << "  " << safe(event["service"]) << "  "
-              << safe(event["reason"]) << "  " << safe(event["detail"]) << "\n";
+    std::cout << "  " << safe(event["at"].is_null() ? event["received_at"] : event["at"]) << "  " << safe(event["kind"])
+              << "  " << safe(event["service"]) << "  " << safe(event["reason"]) << "  " << safe(event["detail"])
+              << "\n";
   return 0;
 }
 
@@ -225,7 +232,9 @@ int unbinding_code(Store& store, const std::string& serial) {
 
 int show_logs(Store& store, const std::string& serial, const std::string& source, bool json) {
   if (auto refused = refuse_unknown(store, serial)) return *refused;
+  bool any = false;
   store.logs(serial, source, [&](const StoredLog& log) {
+    any = true;
     if (!json) {
       if (log.chunk.pull.empty()) std::cout << log.chunk.body;
       return;
@@ -246,6 +255,9 @@ int show_logs(Store& store, const std::string& serial, const std::string& source
                  {"body_b64", base64(c.body)}};
     std::cout << for_terminal(line) << "\n";
   });
+  if (!any)
+    std::cerr << "hawser-cloud: no logs of " << serial << (source.empty() ? "" : ", source " + printable(source, 128))
+              << " are kept; hawser-cloud device show " << serial << " tells whether log_upload is ready\n";
   return 0;
 }
 
@@ -266,6 +278,9 @@ int show_metrics(Store& store, const std::string& serial, bool json, int set_int
   const Json list = metrics_json(store, serial, json);
   if (json) return (std::cout << dumped(list)), 0;
   for (const Json& metric : list) print_metric(metric);
+  if (list.empty())
+    std::cerr << "hawser-cloud: no metrics of " << serial << " are kept; hawser-cloud device show " << serial
+              << " tells whether monitoring is ready\n";
   return 0;
 }
 

@@ -127,6 +127,11 @@ void Subconnection::nack(const Json& message) {
   const Seq seq = integer_of(message, "seq", 1);
   if (!resumed_ || seq > sent_) throw SchemaFault("a nack of what was not sent");
   const std::string code = text_of(message, "code"), why = text_if_any(message, "message", 4096);
+  for (const OutboundMessage& refused : hub_.store().outbound_after(serial(), service(), seq - 1, 1)) {
+    if (refused.seq != seq) continue;  // acknowledged before
+    if (const auto status = microservice_.refused(refused.payload, code, why))
+      hub_.store().note_status(serial(), *status, hub_.now().wall);
+  }
   hub_.store().outbound_nacked(serial(), service(), seq, code, why);
   spdlog::warn("{}/{}: the device refuses number {}: {}, {}", serial(), service(), seq, code, why);
 }

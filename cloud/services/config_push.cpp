@@ -11,7 +11,7 @@ namespace {
 constexpr std::array kStates = {"received",  "rejected",    "checked", "applied",
                                 "confirmed", "rolled_back", "failed",  "drifted"};
 constexpr std::size_t kDetailBytesMax = 4096;
-constexpr std::size_t kDiffBytesMax = 256 << 10;
+constexpr std::size_t kDiffBytesMax = 512 << 10;
 
 class ConfigPush final : public Microservice {
  public:
@@ -30,6 +30,17 @@ class ConfigPush final : public Microservice {
       return Effect(std::move(status));
     } catch (const SchemaFault& fault) {
       return Error{"bad_payload", fault.what()};
+    }
+  }
+  // A device that refuses a part sends no status for it.
+  std::optional<ConfigStatus> refused(std::string_view payload, const std::string& code,
+                                      const std::string& why) const override {
+    const auto message = parse_strict(payload);
+    if (!message) return std::nullopt;
+    try {
+      return ConfigStatus{text_of(*message, "revision"), "rejected", code, why, ""};
+    } catch (const SchemaFault&) {
+      return std::nullopt;
     }
   }
 };

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <memory>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -19,6 +20,11 @@ class Microservice {
   virtual std::string protocol() const = 0;
   // What the store shall do together with the number; an Error becomes the nack's code and message.
   virtual Result<Effect> receive(const std::string& serial, std::string_view payload, Now now) const = 0;
+  // What a nack of the device says of a message that was sent to it, where that is to be noted.
+  virtual std::optional<ConfigStatus> refused(std::string_view /*payload*/, const std::string& /*code*/,
+                                              const std::string& /*why*/) const {
+    return std::nullopt;
+  }
 };
 
 // monitoring, log_upload, config_push.

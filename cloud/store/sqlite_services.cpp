@@ -161,6 +161,12 @@ Status SqliteStore::push_revision(const std::string& serial, const RevisionRecor
   return ok();
 }
 
+void SqliteStore::note_status(const std::string& serial, const ConfigStatus& status, Millis now) {
+  Transaction transaction(database_);
+  store_status(serial, status, now);
+  transaction.commit();
+}
+
 namespace {
 RevisionRecord revision_of(const Row& row) {
   return {row.text(0), row.text(1), row.text(2),    row.text(3),   row.text(4),

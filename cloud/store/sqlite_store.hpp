@@ -72,6 +72,7 @@ class SqliteStore final : public Store {
             const std::function<void(const StoredLog&)>& each) override;
   Status push_revision(const std::string& serial, const RevisionRecord& revision,
                        std::span<const std::string> payloads) override;
+  void note_status(const std::string& serial, const ConfigStatus& status, Millis now) override;
   std::vector<RevisionRecord> revisions(const std::string& serial) override;
   std::optional<RevisionRecord> revision(const std::string& serial, const std::string& revision) override;
   std::vector<StreamFigures> figures(const std::string& serial) override;

@@ -89,6 +89,7 @@ class Store {
   // The revision and its messages, as queue_outbound: both or neither.
   virtual Status push_revision(const std::string& serial, const RevisionRecord& revision,
                                std::span<const std::string> payloads) = 0;
+  virtual void note_status(const std::string& serial, const ConfigStatus& status, Millis now) = 0;
   virtual std::vector<RevisionRecord> revisions(const std::string& serial) = 0;
   virtual std::optional<RevisionRecord> revision(const std::string& serial, const std::string& revision) = 0;
   virtual std::vector<StreamFigures> figures(const std::string& serial) = 0;
