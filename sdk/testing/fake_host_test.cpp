@@ -98,6 +98,13 @@ TEST_CASE("timers run once or again and again, and may cancel themselves while t
   CHECK(probe.host.timers() == 0);
 }
 
+TEST_CASE("a timer whose time is over already fires at once") {
+  int fired = 0;
+  Started probe([&](Context& context) { context.after(-5ms, [&] { ++fired; }); });
+  probe.host.advance(1ms);
+  CHECK(fired == 1);
+}
+
 TEST_CASE("a watched descriptor calls while there is something to read, until it is unwatched") {
   int ends[2];
   REQUIRE(::pipe(ends) == 0);

@@ -1,6 +1,7 @@
 // hawser/plugin_impl.hpp - how hawser/plugin.hpp does it. Include that one.
 #pragma once
 
+#include <algorithm>
 #include <hawser/plugin.hpp>
 
 namespace hawser::sdk {
@@ -101,9 +102,11 @@ inline Context::TimerId Context::timer(Milliseconds delay, Milliseconds period, 
     }
   };
   TimerId id = 0;
-  check(host_->timer(handle_, static_cast<std::uint64_t>(delay.count()), static_cast<std::uint64_t>(period.count()),
-                     fire, task.get(), &id),
-        "a timer");
+  // What is overdue fires at once: as an unsigned number a negative delay would be for ever.
+  const auto count = [](Milliseconds time) {
+    return static_cast<std::uint64_t>(std::max<std::int64_t>(time.count(), 0));
+  };
+  check(host_->timer(handle_, count(delay), count(period), fire, task.get(), &id), "a timer");
   if (period.count() == 0) task->timer = id;
   timers_[id] = std::move(task);
   return id;
