@@ -4,10 +4,23 @@ import asyncio
 import ctypes
 import ctypes.util
 import json
+import pathlib
 import struct
 import uuid
 
+import jsonschema
+
 from wire import BINARY, TEXT, Ended, Fault
+
+
+SCHEMAS = {path.name.split(".")[0]: jsonschema.Draft202012Validator(json.loads(path.read_text()))
+           for path in (pathlib.Path(__file__).parents[2] / "sdk" / "protocol").glob("*.schema.json")}
+
+
+def check(name, message):
+    """That what the device says is what its schema says."""
+    for wrong in SCHEMAS[name].iter_errors(message) if name in SCHEMAS else ():
+        raise Fault(f"{name}: {wrong.json_path}: {wrong.message}")
 
 
 def _no_member_twice(pairs):
@@ -20,6 +33,7 @@ def parse(data):
     message = json.loads(data.decode("utf-8"), object_pairs_hook=_no_member_twice)
     if not isinstance(message, dict) or not isinstance(message.get("type"), str):
         raise Fault(f"no message with a type: {data[:80]!r}")
+    check(message["type"], message)
     return message
 
 
@@ -152,6 +166,10 @@ class Subconnection:
             await self.socket.close(1008, "policy")
             return
         if number == state["acked"] + 1:
+            if self.service == "log_upload":
+                check("log_header", json.loads(payload[4:4 + struct.unpack(">I", payload[:4])[0]]))
+            if self.service == "config_push":
+                check("status", json.loads(payload))
             state["acked"] = number
             cloud.messages.setdefault(self.service, []).append(payload)
         if cloud.acks:

@@ -11,7 +11,7 @@ import ssl
 import uuid
 
 import proof
-from conversations import MainConnection, Subconnection
+from conversations import MainConnection, Subconnection, check
 from record import Record
 from wire import Answer, Ended, Fault, WebSocket, read_request, refusal, switching_protocols
 
@@ -189,6 +189,12 @@ class ScriptedCloud:
 
     # ---- the steps, as the protocol has them
 
+    def _check(self, name, body):
+        try:
+            check(name, body)
+        except Fault as wrong:
+            self.fault(str(wrong))
+
     def _nonce(self):
         nonce = secrets.token_urlsafe(24)
         self._nonces.add(nonce)
@@ -198,6 +204,7 @@ class ScriptedCloud:
         body, nonce = request.json(), {"Hawser-Nonce": self._nonce()}
         if request.method != "POST" or request.headers.get("content-type", "").split(";")[0] != "application/json":
             self.fault(f"auth: {request.method} with Content-Type {request.headers.get('content-type')}")
+        self._check("auth_request", body)
         if not body.get("proof"):
             return refusal(401, "nonce_required", **{"Hawser_Nonce": nonce["Hawser-Nonce"]})
         self.secrets.append(body["proof"])
@@ -221,9 +228,7 @@ class ScriptedCloud:
         if request.bearer not in self._tokens:
             return Answer(401, {"error": {"code": "token_expired", "message": "no such token"}}, nonce)
         body = request.json()
-        for name in ("boot_id", "hostname", "site", "keepalive_s", "keepalive_count", "ping_s", "services"):
-            if name not in body:
-                self.fault(f"register: no member {name}")
+        self._check("register_request", body)
         url = f"wss://{self.main_host}:{self.main_port}/hawser/v1/connect/{uuid.uuid4()}"
         return Answer(200, {"url": url, "reconnect_spread_s": self.spread_s}, nonce)
 

@@ -11,7 +11,8 @@ import websockets
 from basics import SERIAL
 from cryptography.hazmat.primitives.asymmetric import ec
 
-SERVICES = [{"service": "monitoring", "plugin": "p", "version": "1", "digest": "sha256:0", "protocols": ["x"]}]
+SERVICES = [{"service": "monitoring", "plugin": "p", "version": "1", "digest": "sha256:" + "0" * 64,
+             "protocols": ["x"]}]
 REGISTRATION = {"boot_id": "b", "hostname": "h", "site": "", "keepalive_s": 180, "keepalive_count": 3, "ping_s": 60,
                 "services": SERVICES}
 
@@ -32,9 +33,9 @@ class Client:
 
     def moor(self):
         """The URL and token of a main connection."""
-        _, nonce, _ = self.post("auth", {"serial": SERIAL})
+        _, nonce, _ = self.post("auth", {"serial": SERIAL, "model": "m", "agent": "test/1"})
         made = proof.make(self.key, SERIAL, "localhost", nonce)
-        _, _, answer = self.post("auth", {"serial": SERIAL, "proof": made})
+        _, _, answer = self.post("auth", {"serial": SERIAL, "model": "m", "agent": "test/1", "proof": made})
         _, _, registered = self.post("register", REGISTRATION, answer["token"])
         self.http.close()
         return registered["url"], answer["token"]
@@ -50,7 +51,7 @@ class Client:
             await main.send(json.dumps({"type": "subconnection_request", "id": "1", "services": SERVICES}))
             [grant] = json.loads(await main.recv())["grants"]
             async with self.dial(grant["url"], grant["protocol"], grant["token"]) as data:
-                await data.send(json.dumps({"type": "hello", "stream": "s", "next_seq": 1}))
+                await data.send(json.dumps({"type": "hello", "stream": "s", "next_seq": 1, "plugin": "p", "version": "1"}))
                 assert json.loads(await data.recv())["acked"] == 0
                 await data.send(json.dumps({"type": "resume", "acked": 0}))
                 await data.send(b"\x02" + (1).to_bytes(8, "big") + b"payload")
@@ -85,7 +86,7 @@ def test_the_scripted_cloud_sees_what_breaks_the_protocol(world):
             await main.send(json.dumps({"type": "subconnection_request", "id": "1", "services": SERVICES}))
             [grant] = json.loads(await main.recv())["grants"]
             async with client.dial(grant["url"], grant["protocol"], grant["token"]) as data:
-                await data.send(json.dumps({"type": "hello", "stream": "s", "next_seq": 1}))
+                await data.send(json.dumps({"type": "hello", "stream": "s", "next_seq": 1, "plugin": "p", "version": "1"}))
                 await data.recv()
                 await data.send(json.dumps({"type": "resume", "acked": 0}))
                 await data.send(b"\x02" + (7).to_bytes(8, "big") + b"payload")
