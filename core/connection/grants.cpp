@@ -17,7 +17,7 @@ struct Limit {
   std::int64_t least, most;
 };
 constexpr std::array kLimits{Limit{"expires_in", 1, json::kIntegerMax},
-                             Limit{"max_message_bytes", kMessageBytesLeast, kMessageBytesMost},
+                             Limit{"max_message_bytes", kMessageBytesLeast, json::kIntegerMax},
                              Limit{"max_in_flight_messages", 1, json::kIntegerMax},
                              Limit{"max_in_flight_bytes", 1024, json::kIntegerMax}, Limit{"ping_s", 5, 600}};
 constexpr std::array<std::string_view, 4> kRefusalReasons{"service_unknown", "not_enabled_for_site",

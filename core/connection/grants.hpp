@@ -9,7 +9,7 @@
 namespace hawser::connection {
 
 inline constexpr std::size_t kServicesMax = 64;
-inline constexpr std::int64_t kMessageBytesLeast = 1024, kMessageBytesMost = 1024 * 1024 * 1024;
+inline constexpr std::int64_t kMessageBytesLeast = 1024;  // the host takes what is too much at what it can hold
 
 bool is_service_name(const std::string& name);  // [a-z0-9_]{1,64}
 
