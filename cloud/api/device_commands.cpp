@@ -182,7 +182,7 @@ int send_command(Store& store, const std::string& serial, const std::string& nam
   const auto parsed = parse_strict(args);
   if (!parsed) return failed("--args: " + parsed.error().message);
   const CommandRecord command{random_uuid(), name, parsed->dump(), "open", ""};
-  store.add_command(serial, command, Now::real().wall);
+  if (auto added = store.add_command(serial, command, Now::real().wall); !added) return failed(added.error().message);
   std::cerr << "command " << command.id << " queued\n";
   for (const auto end = Now::real().mono + wait_s * 1000LL; Now::real().mono < end;
        std::this_thread::sleep_for(kPoll)) {

@@ -87,11 +87,15 @@ UnbindOutcome SqliteStore::try_unbind(const std::string& serial, const std::stri
   return outcome;
 }
 
-void SqliteStore::add_command(const std::string& serial, const CommandRecord& command, Millis now) {
+Status SqliteStore::add_command(const std::string& serial, const CommandRecord& command, Millis now) {
   Transaction transaction(database_);
+  const auto open = database_.one_integer("SELECT count(*) FROM command WHERE serial=? AND state='open'", serial);
+  if (open.value_or(0) >= kOpenCommandsMax)
+    return Error{"queue_full", "256 commands wait for answers of " + serial + " already; let it answer them first"};
   database_.run("INSERT INTO command(serial, id, name, args, state, created_at) VALUES(?,?,?,?,'open',?)", serial,
                 command.id, command.name, command.args, now);
   transaction.commit();
+  return ok();
 }
 
 std::vector<CommandRecord> SqliteStore::open_commands(const std::string& serial) {

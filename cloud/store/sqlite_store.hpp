@@ -22,7 +22,6 @@ class SqliteStore final : public Store {
   static constexpr std::int64_t kLogRowBytes = 256;         // what a row costs beside its texts, about
   static constexpr Millis kClockAheadMax = 10 * 60 * 1000;  // a value from later than that is no last value for long
   static constexpr int kRevisionsPerDeviceMax = 200;
-  static constexpr int kOpenCommandsMax = 256;
 
   explicit SqliteStore(const std::string& path);
 
@@ -48,7 +47,7 @@ class SqliteStore final : public Store {
   std::vector<EventRecord> events(const std::string& serial, int last) override;
   void add_unbinding_code(const std::string& serial, const std::string& code_hash, Millis expires_at) override;
   UnbindOutcome try_unbind(const std::string& serial, const std::string& code_hash, Millis now) override;
-  void add_command(const std::string& serial, const CommandRecord& command, Millis now) override;
+  Status add_command(const std::string& serial, const CommandRecord& command, Millis now) override;
   std::vector<CommandRecord> open_commands(const std::string& serial) override;
   bool answer_command(const std::string& serial, const std::string& id, bool ok, const std::string& result) override;
   std::optional<CommandRecord> command(const std::string& serial, const std::string& id) override;

@@ -279,6 +279,16 @@ TEST_CASE("[cfg-1] a revision is kept with its messages or not at all, and with 
   CHECK(store.revisions("S").size() == static_cast<std::size_t>(SqliteStore::kRevisionsPerDeviceMax));
 }
 
+TEST_CASE("commands that a device does not answer are bounded, and said") {
+  const File file;
+  SqliteStore store(file.path);
+  for (int i = 0; i < Store::kOpenCommandsMax; ++i)
+    REQUIRE(store.add_command("S", {std::to_string(i), "state", "{}", "open", ""}, 1));
+  CHECK_FALSE(store.add_command("S", {"one more", "state", "{}", "open", ""}, 1));
+  CHECK(store.answer_command("S", "0", true, "{}"));
+  CHECK(store.add_command("S", {"one more", "state", "{}", "open", ""}, 1));
+}
+
 TEST_CASE("[sec-2] a database that others could read is closed to them, and a newer one is refused in a sentence") {
   const File file;
   { SqliteStore store(file.path); }

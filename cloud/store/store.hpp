@@ -54,7 +54,9 @@ class Store {
   // On Done the device is removed.
   virtual UnbindOutcome try_unbind(const std::string& serial, const std::string& code_hash, Millis now) = 0;
 
-  virtual void add_command(const std::string& serial, const CommandRecord& command, Millis now) = 0;
+  // Refused (queue_full) when kOpenCommandsMax wait for their answers.
+  static constexpr int kOpenCommandsMax = 256;
+  virtual Status add_command(const std::string& serial, const CommandRecord& command, Millis now) = 0;
   virtual std::vector<CommandRecord> open_commands(const std::string& serial) = 0;
   virtual bool answer_command(const std::string& serial, const std::string& id, bool ok, const std::string& result) = 0;
   virtual std::optional<CommandRecord> command(const std::string& serial, const std::string& id) = 0;
