@@ -10,6 +10,7 @@ import signal
 import ssl
 import struct
 import subprocess
+import sys
 import time
 import uuid
 
@@ -22,6 +23,9 @@ from websockets.legacy.client import WebSocketClientProtocol, connect
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.asymmetric.utils import decode_dss_signature
+
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "tests" / "end_to_end"))
+import loopback  # noqa: E402, F401, for its effect
 
 PROGRAM = os.environ["HAWSER_CLOUD"]
 SLOW = float(os.environ.get("HAWSER_SLOWNESS", "1"))

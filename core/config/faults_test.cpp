@@ -248,7 +248,7 @@ const Row kRows[] = {
 
 TEST_CASE("[conn-7][conn-8] each bad value of hawser.toml gets its place, its key, what is wrong and what is right") {
   for (const Row& row : kRows) {
-    TestFolder folder;
+    ConfigFolder folder;
     folder.write("hawser.toml", kGoodDevice + row.body);
     const auto result = folder.load();
     INFO(row.name << "\n" << row.body.substr(0, 2000));

@@ -28,14 +28,14 @@ MC4CAQAwBQYDK2VwBCIEIOGAlaMX1p14iwRSEg6OSAAy3mwc+uJu9JobSddTUGbr
 )";
 const std::string kGood = std::string(kGoodDevice) + kGoodServer;
 
-std::string with_ca(const TestFolder& folder) {
+std::string with_ca(const ConfigFolder& folder) {
   return kGood + "[cloud.tls]\nca_file = \"" + (folder.path() / "ca.pem").string() + "\"\n";
 }
 
 }  // namespace
 
 TEST_CASE("[conn-4][conn-5][conn-6] what is left out has the guide's defaults") {
-  TestFolder folder;
+  ConfigFolder folder;
   folder.write("hawser.toml", kGood);
   const auto result = folder.load();
   REQUIRE(result.settings);
@@ -59,7 +59,7 @@ TEST_CASE("[conn-4][conn-5][conn-6] the ends of every range are taken, in each w
   };
   const Row rows[] = {{"\"10s\"", "5", 1, 10, 5}, {"\"10m\"", "\"600s\"", 60, 600, 600}, {"600", "\"1m\"", 3, 600, 60}};
   for (const Row& row : rows) {
-    TestFolder folder;
+    ConfigFolder folder;
     folder.write("hawser.toml", std::string(kGoodDevice) + "[cloud]\nauthentication_port = 65535\n" + kGoodServer +
                                     "[cloud.keepalive]\ninterval = " + row.keepalive + "\ncount = " +
                                     std::to_string(row.count) + "\n[cloud.ping]\ninterval = " + row.ping);
@@ -73,7 +73,7 @@ TEST_CASE("[conn-4][conn-5][conn-6] the ends of every range are taken, in each w
 }
 
 TEST_CASE("[conn-7][conn-8] one primary and eight backups are taken, names as written, in stored order") {
-  TestFolder folder;
+  ConfigFolder folder;
   std::string text =
       std::string(kGoodDevice) + "[[cloud.server]]\ndomain = \"Cloud.Example.\"\nports = [1, 65535, 443]\n";
   for (const char* name : {"z", "y", "x", "w", "v", "u", "B", "a"})
@@ -92,7 +92,7 @@ TEST_CASE("[conn-7][conn-8] one primary and eight backups are taken, names as wr
 }
 
 TEST_CASE("later files merge into earlier ones key by key, and their arrays replace") {
-  TestFolder folder;
+  ConfigFolder folder;
   folder.write("hawser.toml", kGood + "[cloud.keepalive]\ninterval = 20\ncount = 5\n[plugins]\nenabled = [\"a.b\"]\n");
   folder.write("conf.d/20-b.toml", "[cloud.keepalive]\ninterval = 40\n[device]\nsite = \"branch\"\n");
   folder.write("conf.d/10-a.toml", "[cloud.keepalive]\ninterval = 30\n[[cloud.server]]\ndomain = \"other.example\"\n");
@@ -112,7 +112,7 @@ TEST_CASE("later files merge into earlier ones key by key, and their arrays repl
 }
 
 TEST_CASE("faults of all files come in one go, also of values that a later file replaces") {
-  TestFolder folder;
+  ConfigFolder folder;
   folder.write("hawser.toml", "[log]\nlevel = 1\n[cloud.keepalive]\ncount = 0\n");
   folder.write("conf.d/10.toml", "x = \n");
   folder.write("conf.d/20.toml", "[log]\nlevel = \"info\"\n[device]\nsite = \"s\"\nserial = \"a b\"\n");
@@ -130,7 +130,7 @@ TEST_CASE("faults of all files come in one go, also of values that a later file 
 }
 
 TEST_CASE("B1 B3 B4 B15 a file that cannot be read says why, and what to do") {
-  TestFolder folder;
+  ConfigFolder folder;
   const auto only_fault = [&] {
     const auto result = folder.load();
     REQUIRE(result.faults.size() == 1);
@@ -156,7 +156,7 @@ TEST_CASE("B1 B3 B4 B15 a file that cannot be read says why, and what to do") {
 }
 
 TEST_CASE("B14 a byte order mark and CRLF are no fault") {
-  TestFolder folder;
+  ConfigFolder folder;
   std::string text = "\xef\xbb\xbf" + kGood;
   for (std::size_t at = 0; (at = text.find('\n', at)) != text.npos; at += 2) text.insert(at, "\r");
   folder.write("hawser.toml", text);
@@ -166,7 +166,7 @@ TEST_CASE("B14 a byte order mark and CRLF are no fault") {
 }
 
 TEST_CASE("a file with 100,000 unknown keys is answered in bounded time and length") {
-  TestFolder folder;
+  ConfigFolder folder;
   std::string text = kGood;
   for (int i = 0; i < 100'000; ++i) text += "k" + std::to_string(i) + "=1\n";
   folder.write("hawser.toml", text);
@@ -175,7 +175,7 @@ TEST_CASE("a file with 100,000 unknown keys is answered in bounded time and leng
 }
 
 TEST_CASE("B19 [sec-1] ca_file must hold a certificate that can be read") {
-  TestFolder folder;
+  ConfigFolder folder;
   folder.write("hawser.toml", with_ca(folder));
   const auto fault = [&](const std::string& pem) {
     folder.write("ca.pem", pem);
@@ -194,7 +194,7 @@ TEST_CASE("B19 [sec-1] ca_file must hold a certificate that can be read") {
 }
 
 TEST_CASE("serial and model come from the hardware, unless what it says is known junk") {
-  TestFolder folder;
+  ConfigFolder folder;
   const auto load = [&] { return config::load(folder.path(), {folder.path() / "dmi", folder.path() / "tree"}); };
   folder.write("hawser.toml", kGoodServer);
   folder.write("dmi/product_serial", "219801A2BC1234\n");
@@ -230,7 +230,7 @@ TEST_CASE("the configuration that ships is good as it is but for the serial numb
     const bool is_value = line.size() > 1 && line[0] == '#' && line[1] != ' ';
     all += (is_value ? line.substr(1) : line) + "\n";
   }
-  TestFolder folder;
+  ConfigFolder folder;
   folder.write("hawser.toml", shipped);
   folder.write("conf.d/50-serial.toml", "[device]\nserial = \"S1\"\n");
   CHECK(join(folder, folder.load().faults) == "");
@@ -244,7 +244,7 @@ TEST_CASE("the configuration that ships is good as it is but for the serial numb
 }
 
 TEST_CASE("what is in force can be shown, with defaults filled in") {
-  TestFolder folder;
+  ConfigFolder folder;
   folder.write("hawser.toml", kGood + "[plugins]\nenabled = [\"a.b\"]\n");
   folder.write("plugins.d/a.b.toml", "[config]\nx = 1\n[actions.go]\ncommand = [\"/bin/true\", \"-v\"]\n");
   auto settings = *folder.load().settings;

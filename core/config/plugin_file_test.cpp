@@ -14,7 +14,7 @@ struct Plugin {
 };
 
 Plugin load_plugin(const std::string& text) {
-  TestFolder folder;
+  ConfigFolder folder;
   folder.write("hawser.toml", std::string(kGoodDevice) + kGoodServer + "[plugins]\nenabled = [\"acme.probe\"]\n");
   folder.write("plugins.d/acme.probe.toml", text);
   const auto result = folder.load();
@@ -48,7 +48,7 @@ TEST_CASE("a plugin's own file gives its configuration as JSON, and the commands
 }
 
 TEST_CASE("a plugin without a file has an empty configuration and no commands") {
-  TestFolder folder;
+  ConfigFolder folder;
   folder.write("hawser.toml", std::string(kGoodDevice) + kGoodServer + "[plugins]\nenabled = [\"acme.probe\"]\n");
   folder.write("plugins.d/acme.prob.toml", "nonsense");
   const auto result = folder.load();

@@ -8,8 +8,8 @@
 #include <fstream>
 
 #include "core/base/encoding.hpp"
-#include "core/connection/test_folder.hpp"
 #include "tests/catch.hpp"
+#include "tests/test_folder.hpp"
 
 using namespace hawser;
 using namespace hawser::connection;

@@ -3,9 +3,9 @@
 #include <fstream>
 
 #include "core/connection/commands.hpp"
-#include "core/connection/test_folder.hpp"
 #include "core/connection/validity_floor.hpp"
 #include "tests/catch.hpp"
+#include "tests/test_folder.hpp"
 
 using namespace hawser;
 using namespace hawser::connection;

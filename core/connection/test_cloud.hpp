@@ -8,7 +8,7 @@
 #include "core/base/files.hpp"
 #include "core/base/json.hpp"
 #include "core/base/waker.hpp"
-#include "core/connection/test_folder.hpp"
+#include "tests/test_folder.hpp"
 
 namespace hawser::connection {
 

@@ -5,7 +5,6 @@
 #include <sys/time.h>
 #include <unistd.h>
 
-#include <filesystem>
 #include <future>
 #include <string>
 #include <thread>
@@ -13,27 +12,10 @@
 #include "core/base/files.hpp"
 #include "core/control/control_socket.hpp"
 #include "core/control/socket_address.hpp"
+#include "tests/test_folder.hpp"
 
 // For tests: a control server on a thread of its own, and a client that writes raw bytes.
 namespace hawser::control {
-
-class TestFolder {
- public:
-  TestFolder() {
-    std::string name = (std::filesystem::temp_directory_path() / "hawser-control-XXXXXX").string();
-    path_ = ::mkdtemp(name.data());
-  }
-  TestFolder(const TestFolder&) = delete;
-  TestFolder& operator=(const TestFolder&) = delete;
-  ~TestFolder() {
-    std::error_code ignored;
-    std::filesystem::remove_all(path_, ignored);
-  }
-  const std::filesystem::path& path() const { return path_; }
-
- private:
-  std::filesystem::path path_;
-};
 
 class ServerThread {
  public:

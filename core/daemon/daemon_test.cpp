@@ -17,7 +17,6 @@
 
 using namespace hawser;
 using namespace hawser::daemon;
-using supervisor::testing::Folder;
 using supervisor::testing::Rig;
 
 namespace {
@@ -43,7 +42,7 @@ struct House {
   static supervisor::Supervisor& prepared(Rig& rig) {
     rig.add("shop", R"({"interval":5,"api_token":"SECRETtok123","deep":[{"password":"SECRETtok123"}]})");
     rig.add("broken", "{}");
-    std::filesystem::remove(rig.folder.path / "plugins/acme.broken/1.0.0/manifest.json");
+    std::filesystem::remove(rig.folder.path() / "plugins/acme.broken/1.0.0/manifest.json");
     rig.settings.site = "branch-042";
     rig.settings.servers = {{"b.example", false, {443, 8443}}, {"A.example", true, {}}};
     return rig.make();
@@ -257,22 +256,22 @@ TEST_CASE("what the connection's thread tells arrives in order, and only what is
 }
 
 TEST_CASE("a second agent on the same state is told which process holds it") {
-  Folder folder;
+  TestFolder folder;
   {
-    const auto first = InstanceLock::take(folder.path);
+    const auto first = InstanceLock::take(folder.path());
     REQUIRE(first);
-    const auto second = InstanceLock::take(folder.path);
+    const auto second = InstanceLock::take(folder.path());
     REQUIRE_FALSE(second);
     CHECK(second.error().code == "busy");
     CHECK(second.error().message.find("process " + std::to_string(::getpid())) != std::string::npos);
   }
-  CHECK(InstanceLock::take(folder.path));
-  CHECK(InstanceLock::take(folder.path / "none").error().code == "io_error");
+  CHECK(InstanceLock::take(folder.path()));
+  CHECK(InstanceLock::take(folder.path() / "none").error().code == "io_error");
 }
 
 TEST_CASE("the service manager is told by one datagram") {
-  Folder folder;
-  const std::string path = (folder.path / "notify").string();
+  TestFolder folder;
+  const std::string path = (folder.path() / "notify").string();
   const Descriptor socket(::socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0));
   sockaddr_un address{};
   address.sun_family = AF_UNIX;

@@ -15,15 +15,15 @@ namespace {
 struct House {
   House() {
     put_file(
-        folder.path / "conf/hawser.toml",
+        folder.path() / "conf/hawser.toml",
         "[device]\nserial = \"TEST1\"\nmodel = \"lab\"\n[[cloud.server]]\nrole = \"primary\"\ndomain = \"localhost\"\n"
         "ports = [1]\n[plugins]\nenabled = [\"acme.shop\"]\n");
-    put_file(folder.path / "conf/plugins.d/acme.shop.toml", "[config]\nbehave = \"ignores_stop\"\n");
-    supervisor::testing::install(folder.path / "plugins", "acme.shop", "1.0.0", "shop");
+    put_file(folder.path() / "conf/plugins.d/acme.shop.toml", "[config]\nbehave = \"ignores_stop\"\n");
+    supervisor::testing::install(folder.path() / "plugins", "acme.shop", "1.0.0", "shop");
   }
 
   std::vector<std::string> command(const std::vector<std::string>& more = {}) const {
-    const std::string at = folder.path.string();
+    const std::string at = folder.path().string();
     std::vector<std::string> all = {HAWSER_DAEMON,   "--config",       at + "/conf",        "--state-dir",
                                     at + "/state",   "--runtime-dir",  at + "/run",         "--plugin-dir",
                                     at + "/plugins", "--host-program", HAWSER_SCRIPTED_HOST};
@@ -48,7 +48,7 @@ struct House {
     return true;
   }
 
-  supervisor::testing::Folder folder;
+  TestFolder folder;
   Loop loop;
   supervisor::ActionRunner runner{loop};
 };
@@ -59,20 +59,20 @@ bool has(const std::string& text, const std::string& part) { return text.find(pa
 
 TEST_CASE("hawserd names every fault of a wrong configuration, exits with 78 and starts nothing") {
   House house;
-  put_file(house.folder.path / "conf/hawser.toml", "[device]\nserial = 5\n[bogus]\n");
+  put_file(house.folder.path() / "conf/hawser.toml", "[device]\nserial = 5\n[bogus]\n");
   const auto more = GENERATE(std::vector<std::string>{}, std::vector<std::string>{"--check"});
   const auto result = house.run(more);
   INFO(result.output);
   CHECK(result.exit_code == 78);
   CHECK(has(result.output, "hawser.toml:2:10: device.serial"));
   CHECK(has(result.output, "hawser.toml:3:2: bogus"));
-  CHECK_FALSE(std::filesystem::exists(house.folder.path / "state"));
+  CHECK_FALSE(std::filesystem::exists(house.folder.path() / "state"));
 }
 
 TEST_CASE("hawserd --check of a good configuration exits with 0 and starts nothing; wrong usage exits with 64") {
   House house;
   CHECK(house.run({"--check"}).exit_code == 0);
-  CHECK_FALSE(std::filesystem::exists(house.folder.path / "state"));
+  CHECK_FALSE(std::filesystem::exists(house.folder.path() / "state"));
   CHECK(house.run({"--bogus"}).exit_code == 64);
 }
 
@@ -91,7 +91,7 @@ TEST_CASE(
   });
   REQUIRE(house.until([&] { return has(output, "acme.shop: starting -> ready"); }));
   CHECK(has(output, "hawser-cloud device add TEST1"));
-  CHECK(std::filesystem::is_socket(house.folder.path / "run/control.sock"));
+  CHECK(std::filesystem::is_socket(house.folder.path() / "run/control.sock"));
 
   const auto second = house.run();
   CHECK(second.exit_code == 75);
@@ -104,5 +104,5 @@ TEST_CASE(
   CHECK(Clock::now() - asked < std::chrono::seconds(5));
   CHECK((*daemon)->reap(true).exit_code == 0);
   house.loop.unwatch((*daemon)->output());
-  CHECK_FALSE(std::filesystem::exists(house.folder.path / "run/control.sock"));
+  CHECK_FALSE(std::filesystem::exists(house.folder.path() / "run/control.sock"));
 }

@@ -113,9 +113,9 @@ TEST_CASE("when the runner goes, so do the actions") {
   pid_t child = 0;
   {
     Loop loop;
-    testing::Folder folder;
+    TestFolder folder;
     ActionRunner runner(loop);
-    const auto file = folder.path / "pid";
+    const auto file = folder.path() / "pid";
     runner.run("acme.shop", "test", {{"/bin/sh", "-c", "echo $$ > " + file.string() + "; exec sleep 300"}, 300s},
                [](const ActionResult&) { FAIL("its owner is gone"); });
     const TimePoint end = Clock::now() + 10s;

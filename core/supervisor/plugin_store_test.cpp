@@ -19,24 +19,24 @@ std::string refusal(const std::vector<FoundPlugin>& plugins, const std::string& 
 }  // namespace
 
 TEST_CASE("the newest version of each wanted plugin is found, sorted by id") {
-  testing::Folder folder;
-  install(folder.path, "acme.b", "1.9.0", "b");
-  install(folder.path, "acme.b", "1.10.0", "b");
-  install(folder.path, "acme.b", "1.10.0-rc.1", "b");
-  install(folder.path, "acme.a", "0.1.0", "a");
-  install(folder.path, "acme.unwanted", "1.0.0", "c");
-  std::filesystem::create_directories(folder.path / "acme.b/backup");
-  const auto plugins = find_plugins(folder.path, {"acme.b", "acme.a", "acme.b"});
+  TestFolder folder;
+  install(folder.path(), "acme.b", "1.9.0", "b");
+  install(folder.path(), "acme.b", "1.10.0", "b");
+  install(folder.path(), "acme.b", "1.10.0-rc.1", "b");
+  install(folder.path(), "acme.a", "0.1.0", "a");
+  install(folder.path(), "acme.unwanted", "1.0.0", "c");
+  std::filesystem::create_directories(folder.path() / "acme.b/backup");
+  const auto plugins = find_plugins(folder.path(), {"acme.b", "acme.a", "acme.b"});
   REQUIRE(plugins.size() == 2);
   CHECK(plugins[0].id == "acme.a");
   CHECK(plugins[1].version == "1.10.0");
-  CHECK(plugins[1].library == folder.path / "acme.b/1.10.0/plugin.so");
+  CHECK(plugins[1].library == folder.path() / "acme.b/1.10.0/plugin.so");
   CHECK(plugins[1].digest == "sha256:" + hex(sha256("a library of acme.b")));
 }
 
 TEST_CASE("each refusal on disk is one sentence that names the rule") {
-  testing::Folder folder;
-  const auto& dir = folder.path;
+  TestFolder folder;
+  const auto& dir = folder.path();
   install(dir, "acme.nolib", "1.0.0", "s1");
   std::filesystem::remove(dir / "acme.nolib/1.0.0/plugin.so");
   install(dir, "acme.nomanifest", "1.0.0", "s2");

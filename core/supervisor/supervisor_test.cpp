@@ -37,7 +37,7 @@ TEST_CASE("a plugin's host gets its setup and becomes ready") {
   for (const char* part :
        {R"("plugin":"acme.shop")", R"("version":"1.0.0")", R"("serial":"TEST1")", R"("digest":"sha256:)"})
     CHECK(contains(setup, part) == part);
-  CHECK(std::filesystem::is_directory(rig.folder.path / "state/plugins/acme.shop"));
+  CHECK(std::filesystem::is_directory(rig.folder.path() / "state/plugins/acme.shop"));
 }
 
 TEST_CASE("a host gets an empty environment, its channel, and nothing else of the agent's") {
@@ -179,7 +179,7 @@ TEST_CASE("a plugin that is refused on disk stands in the list with its sentence
   Rig rig;
   rig.add("shop", "{}");
   rig.add("quiet", "{}");
-  std::filesystem::remove(rig.folder.path / "plugins/acme.shop/1.0.0/plugin.so");
+  std::filesystem::remove(rig.folder.path() / "plugins/acme.shop/1.0.0/plugin.so");
   auto& supervisor = rig.make();
   supervisor.start();
   CHECK(rig.plugin("shop").state() == PluginState::Refused);
@@ -190,14 +190,14 @@ TEST_CASE("a plugin that is refused on disk stands in the list with its sentence
   CHECK(rig.plugin("shop").state() == PluginState::Refused);
 
   INFO("mended on disk, it is taken by a restart");
-  testing::install(rig.folder.path / "plugins", "acme.shop", "1.1.0", "shop");
+  testing::install(rig.folder.path() / "plugins", "acme.shop", "1.1.0", "shop");
   REQUIRE(supervisor.restart("acme.shop"));
   CHECK(rig.until_state("shop", PluginState::Ready));
   REQUIRE(rig.cloud.offers.size() == 2);
   CHECK(rig.cloud.offers[1].version == "1.1.0");
 
   INFO("what is broken on disk does not end what runs");
-  testing::install(rig.folder.path / "plugins", "acme.shop", "1.2.0", "quiet");
+  testing::install(rig.folder.path() / "plugins", "acme.shop", "1.2.0", "quiet");
   CHECK(supervisor.restart("acme.shop").error().code == "service_claimed");
   CHECK(rig.plugin("shop").state() == PluginState::Ready);
 }

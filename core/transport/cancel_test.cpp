@@ -33,7 +33,7 @@ milliseconds time_after_cancel(Waker& waker, Wait wait) {
 struct Device {
   Certificate authority = make_authority();
   Certificate leaf = issue(authority, {"leaf", "DNS:localhost"});
-  TemporaryFolder folder;
+  TestFolder folder;
   Waker waker;
   Dialer dialer{DialSettings{folder.write("ca.pem", authority.certificate_pem()), {}}, waker};
 };

@@ -214,7 +214,7 @@ namespace {
 struct Device {
   Certificate authority = make_authority();
   Certificate leaf = issue(authority, {"leaf", "DNS:localhost"});
-  TemporaryFolder folder;
+  TestFolder folder;
   Waker waker;
   Dialer dialer{DialSettings{folder.write("ca.pem", authority.certificate_pem()), {}}, waker};
 

@@ -61,7 +61,7 @@ struct Call {
 
   Certificate authority = make_authority();
   Certificate leaf = issue(authority, {"leaf", "DNS:localhost"});
-  TemporaryFolder folder;
+  TestFolder folder;
   std::string certificate = folder.write("leaf.pem", leaf.certificate_pem()),
               key = folder.write("leaf.key", leaf.key_pem());
   Waker waker;

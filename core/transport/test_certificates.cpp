@@ -67,21 +67,4 @@ Certificate make_authority(const std::string& common_name) { return make({common
 
 Certificate issue(const Certificate& authority, const CertificateRequest& request) { return make(request, &authority); }
 
-TemporaryFolder::TemporaryFolder() {
-  std::string pattern = (std::filesystem::temp_directory_path() / "hawser-transport-XXXXXX").string();
-  must(::mkdtemp(pattern.data()) != nullptr, "folder");
-  path_ = pattern;
-}
-
-TemporaryFolder::~TemporaryFolder() {
-  std::error_code ignored;
-  std::filesystem::remove_all(path_, ignored);
-}
-
-std::string TemporaryFolder::write(const std::string& name, const std::string& content) const {
-  const auto path = path_ / name;
-  std::ofstream(path) << content;
-  return path.string();
-}
-
 }  // namespace hawser::transport::test

@@ -4,9 +4,10 @@
 #include <openssl/x509.h>
 
 #include <chrono>
-#include <filesystem>
 #include <memory>
 #include <string>
+
+#include "tests/test_folder.hpp"
 
 namespace hawser::transport::test {
 
@@ -29,17 +30,5 @@ struct CertificateRequest {
 
 Certificate make_authority(const std::string& common_name = "Test authority");
 Certificate issue(const Certificate& authority, const CertificateRequest& request);
-
-// A folder of its own that goes away with the object.
-class TemporaryFolder {
- public:
-  TemporaryFolder();
-  ~TemporaryFolder();
-  std::string write(const std::string& name, const std::string& content) const;  // the path
-  const std::filesystem::path& path() const { return path_; }
-
- private:
-  std::filesystem::path path_;
-};
 
 }  // namespace hawser::transport::test

@@ -18,7 +18,7 @@ inline const Certificate& authority() {
 }
 
 struct Device {
-  TemporaryFolder folder;
+  TestFolder folder;
   std::string ca_file = folder.write("ca.pem", authority().certificate_pem());
   Waker waker;
   Dialer dialer{DialSettings{ca_file, {}}, waker};

@@ -2,6 +2,7 @@
 
 import pytest
 
+import loopback  # noqa: F401, for its effect
 from harness import World
 
 

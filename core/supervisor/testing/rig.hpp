@@ -13,26 +13,11 @@
 #include "core/base/files.hpp"
 #include "core/supervisor/supervisor.hpp"
 #include "tests/catch.hpp"
+#include "tests/test_folder.hpp"
 
 // What the supervisor's tests share: plugins in a folder of their own, a cloud that writes down what it is asked, and a
 // loop that is turned until something holds.
 namespace hawser::supervisor::testing {
-
-// A folder that is gone with its test.
-struct Folder {
-  Folder() {
-    std::string name = (std::filesystem::temp_directory_path() / "hawser-test-XXXXXX").string();
-    if (!::mkdtemp(name.data())) throw std::runtime_error("mkdtemp");
-    path = name;
-  }
-  Folder(const Folder&) = delete;
-  Folder& operator=(const Folder&) = delete;
-  ~Folder() {
-    std::error_code unknown;
-    std::filesystem::remove_all(path, unknown);
-  }
-  std::filesystem::path path;
-};
 
 inline void put_file(const std::filesystem::path& path, const std::string& content) {
   std::filesystem::create_directories(path.parent_path());
@@ -90,7 +75,7 @@ class Rig {
   // Installs acme.<service> with this configuration and enables it. Before make().
   void add(const std::string& service, const std::string& config) {
     const std::string id = "acme." + service;
-    install(folder.path / "plugins", id, "1.0.0", service);
+    install(folder.path() / "plugins", id, "1.0.0", service);
     settings.enabled.push_back(id);
     settings.plugins[id].id = id;
     settings.plugins[id].config = json::parse_object(config).value();
@@ -99,7 +84,7 @@ class Rig {
   Supervisor& make(Timing timing = quick(), const std::string& program = HAWSER_SCRIPTED_HOST) {
     settings.serial = "TEST1";
     supervisor = std::make_unique<Supervisor>(
-        loop, settings, Paths{folder.path / "plugins", folder.path / "state", program}, cloud, timing);
+        loop, settings, Paths{folder.path() / "plugins", folder.path() / "state", program}, cloud, timing);
     return *supervisor;
   }
 
@@ -123,7 +108,7 @@ class Rig {
     return detail.value_or("no echo of " + type);
   }
 
-  Folder folder;
+  TestFolder folder;
   Loop loop;
   config::Settings settings;
   FakeCloud cloud;

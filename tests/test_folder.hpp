@@ -2,16 +2,17 @@
 
 #include <cstdlib>
 #include <filesystem>
+#include <fstream>
 #include <stdexcept>
 #include <string>
 
-namespace hawser::connection {
+namespace hawser {
 
-// A folder of a test's own that goes with it. For tests only.
+// A folder of a test's own, which goes with it.
 class TestFolder {
  public:
   TestFolder() {
-    std::string name = (std::filesystem::temp_directory_path() / "hawser-connection-XXXXXX").string();
+    std::string name = (std::filesystem::temp_directory_path() / "hawser-test-XXXXXX").string();
     if (::mkdtemp(name.data()) == nullptr) throw std::runtime_error("mkdtemp " + name);
     path_ = name;
   }
@@ -23,8 +24,16 @@ class TestFolder {
   }
   const std::filesystem::path& path() const { return path_; }
 
+  // Makes the folders that are missing; the file's whole path.
+  std::filesystem::path write(const std::string& name, const std::string& content) const {
+    const auto file = path_ / name;
+    std::filesystem::create_directories(file.parent_path());
+    std::ofstream(file, std::ios::binary) << content;
+    return file;
+  }
+
  private:
   std::filesystem::path path_;
 };
 
-}  // namespace hawser::connection
+}  // namespace hawser
