@@ -3,13 +3,16 @@
 import asyncio
 import http.client
 import json
+import os
 import ssl
 
+import processes
 import proof
 import pytest
 import websockets
-from basics import SERIAL
+from basics import SERIAL, wait_for
 from cryptography.hazmat.primitives.asymmetric import ec
+from harness import World
 
 SERVICES = [{"service": "monitoring", "plugin": "p", "version": "1", "digest": "sha256:" + "0" * 64,
              "protocols": ["x"]}]
@@ -100,13 +103,11 @@ def test_the_scripted_cloud_sees_what_breaks_the_protocol(world):
 
 def test_nothing_that_outlives_its_parent_goes_unseen(world):
     """The harness sees a process that outlives the program which started it, and ends it."""
-    import processes
-    from harness import World
     inner = World()
     parent = inner.start("parent", ["/bin/sh", "-c", "sleep 60 & echo started; exit 0"])
-    parent.wait_line("started")
-    [orphan] = [pid for pid in processes.children(__import__("os").getpid())
-                if processes.command_line(pid).startswith("sleep")]
+    parent.wait_end()  # only then is the child ours, and a moment later it has become sleep
+    [orphan] = wait_for(lambda: [pid for pid in processes.children(os.getpid())
+                                 if processes.command_line(pid).startswith("sleep")], 10, "the orphan is seen")
     inner.close()
     inner.remove()
     assert inner.left_running and "sleep 60" in inner.left_running[0]
