@@ -86,9 +86,9 @@ Result<Object> parse_object(std::string_view text) {
     if (value.type() != typeid(Object)) return Error{"bad_response", "not one JSON object"};
     return value.extract<Object>();
   } catch (const Poco::Exception& problem) {
-    return Error{"bad_response", "not JSON as it is due: " + printable(problem.message())};
+    return Error{"bad_response", "not valid JSON: " + printable(problem.message())};
   } catch (const std::exception& problem) {
-    return Error{"bad_response", "not JSON as it is due: " + printable(problem.what())};
+    return Error{"bad_response", "not valid JSON: " + printable(problem.what())};
   }
 }
 

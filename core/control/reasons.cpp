@@ -105,7 +105,7 @@ constexpr Row kReasons[] = {
     {"stalled", "plugin stalled"},
     {"over_budget", "plugin over its time budget"},
     {"config_refused", "configuration refused by the plugin"},
-    {"abi_refused", "plugin built for another version of the interface"},
+    {"abi_refused", "plugin refused by its host"},
     {"signature_refused", "plugin signature refused"},
     {"stopped_by_operator", "stopped by operator"},
     {"quarantined", "plugin in quarantine"},

@@ -162,7 +162,7 @@ TEST_CASE("plugins are shown with the sentence why they do not run") {
   CHECK(plugin_list_text(answer->getArray("plugins"), kUnlimitedWidth) ==
         R"(Plugin             Version  State    PID  Restarts  Services    Reason
 hawser.monitoring  1.0.0    ready    42   0         monitoring  N/A
-acme.x             N/A      stopped  N/A  0         N/A         plugin built for another version of the interface (Details:plugin.so: no symbol)
+acme.x             N/A      stopped  N/A  0         N/A         plugin refused by its host (Details:plugin.so: no symbol)
 )");
   CHECK(plugin_list_text(json::make_array(), kUnlimitedWidth) == "No plugins.\n");
   CHECK(plugin_text(

@@ -235,7 +235,9 @@ void SupervisedPlugin::on_refused(const json::Object& message) {
   const std::string code = json::text_or(message, "reason");
   const std::string detail = printable(json::text_or(message, "detail"), kDetailBytesMax);
   if (code == "abi_refused" || code == "config_refused") {
-    const Error why{code, detail.empty() ? "the host gave no detail" : detail};
+    Error why{code, detail.empty() ? "the host gave no detail" : detail};
+    if (code == "config_refused" && !settings_.file.empty())
+      why.message += "; change it in " + settings_.file.string() + " and start hawserd again";
     if (!cause_of_end_) cause_of_end_ = why;
     apply(PluginEvent::HostRefused, why);
   } else {

@@ -35,8 +35,12 @@ std::uint64_t Statuses::add(const Status& status) {
   }
   // Diffs hold what the files held: bytes that are no UTF-8 are replaced.
   waiting_.push_back({next_ticket_, json.dump(-1, ' ', false, Json::error_handler_t::replace), std::nullopt});
-  host_.info("revision " + std::string(status.revision) + " is " + std::string(status.state),
-             {{"reason", status.reason}, {"detail", status.detail}});
+  const std::string told = "revision " + std::string(status.revision) + " is " + std::string(status.state);
+  if (status.reason.empty()) {
+    host_.info(told);
+  } else {
+    host_.info(told, {{"reason", status.reason}, {"detail", status.detail}});
+  }
   save();
   send_waiting();
   return next_ticket_++;
