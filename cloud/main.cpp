@@ -24,6 +24,10 @@ struct Arguments {
   InitOptions init;
   DeviceOptions device;
   PushOptions push;
+  BundleOptions bundle;
+  int history_limit = 200;
+  bool unset = false;
+  std::string service;
   std::string source, command, command_args = "{}";
   int set_interval_s = 0, command_wait_s = 0;
 };
@@ -50,13 +54,13 @@ int check(const Arguments& arguments) {
 }
 
 int serve(const Arguments& arguments) {
-  return with_store(arguments, [](const Settings& settings, Store& store) {
+  return with_store(arguments, [&](const Settings& settings, Store& store) {
     if (auto started = start_log("hawser-cloud", settings.log_level); !started) {
       std::cerr << "hawser-cloud: " << started.error().message << "\n";
       return kBadConfiguration;
     }
     std::signal(SIGPIPE, SIG_IGN);  // a command of an operator ends with its pager instead
-    return run_server(settings, store);
+    return run_server(settings, store, [path = config_path(arguments.config)] { return read_settings(path); });
   });
 }
 
@@ -114,6 +118,8 @@ class Commands {
     made->add_option("--auth-port", a_.init.authentication_port, "authentication port")->check(CLI::Range(0, 65535));
     made->add_option("--connection-port", a_.init.connection_port, "connection port")->check(CLI::Range(0, 65535));
     made->add_option("--listen", a_.init.listen, "address to listen on");
+    made->add_option("--group", a_.init.group, "let this group read the server's key: hawser-cloud for the service");
+    made->add_option("--database", a_.init.database, "the database (default: cloud.db in the folder)");
     add(app_, "serve", "run the server", [this] { return serve(a_); });
   }
 
@@ -132,8 +138,9 @@ class Commands {
                         [this](auto&, Store& store) { return device_show(store, a_.device); });
     serial(made);
     made->add_flag("--json", a_.device.json);
-    serial(add_on_store(*device, "remove", "remove a device with all that is kept of it",
-                        [this](auto&, Store& store) { return device_remove(store, a_.device.serial); }));
+    serial(add_on_store(
+        *device, "remove", "remove a device with all that is kept of it",
+        [this](const Settings& settings, Store& store) { return device_remove(settings, store, a_.device.serial); }));
     serial(add_on_store(*device, "block", "refuse a device",
                         [this](auto&, Store& store) { return device_block(store, a_.device.serial, true); }));
     serial(add_on_store(*device, "unblock", "let a blocked device in again",
@@ -145,8 +152,48 @@ class Commands {
     made->add_option("NAME", a_.command, "reconnect, state, plugin_restart, ...")->required();
     made->add_option("--args", a_.command_args, "its arguments as JSON");
     made->add_option("--wait", a_.command_wait_s, "seconds to wait for the answer")->check(CLI::Range(0, 86'400));
-    serial(add_on_store(app_, "unbinding-code", "make a code with which a device unbinds itself",
-                        [this](auto&, Store& store) { return unbinding_code(store, a_.device.serial); }));
+    serial(add_on_store(*device, "reconnect", "let a device leave its main connection and come back",
+                        [this](auto&, Store& store) {
+                          return send_command(store, a_.device.serial, "reconnect", "{}", a_.command_wait_s);
+                        }));
+    made = add_on_store(
+        *device, "history", "what it reported, and what was seen of its connections",
+        [this](auto&, Store& store) { return device_history(store, a_.device.serial, a_.history_limit, a_.json); });
+    serial(made);
+    made->add_option("--limit", a_.history_limit, "the last N of either side (200)")->check(CLI::Range(1, 20'000));
+    made->add_flag("--json", a_.json);
+    add_access(*device);
+  }
+
+  void add_access(CLI::App& device) {
+    const auto serial = [this](CLI::App* command) { command->add_option("SERIAL", a_.device.serial)->required(); };
+    CLI::App* made =
+        add_on_store(device, "password", "set the password that a device must prove",
+                     [this](auto&, Store& store) { return device_password(store, a_.device.serial, a_.unset); });
+    serial(made);
+    made->add_flag("--unset", a_.unset, "ask for none");
+    made = add_on_store(app_, "unbinding-code", "make a code with which a device unbinds itself",
+                        [this](auto&, Store& store) { return unbinding_code(store, a_.device.serial, a_.json); });
+    serial(made);
+    made->add_flag("--json", a_.json);
+    CLI::App* service = group("service", "take a service from a device, or give it back");
+    for (const bool enabled : {false, true}) {
+      made = add_on_store(*service, enabled ? "enable" : "disable",
+                          enabled ? "give it back" : "revoke it, and refuse it from now on",
+                          [this, enabled](auto&, Store& store) {
+                            return service_enable(store, a_.device.serial, a_.service, enabled);
+                          });
+      serial(made);
+      made->add_option("SERVICE", a_.service, "monitoring, log_upload, config_push, ...")->required();
+    }
+    made = add_on_store(app_, "bundle", "fetch a support bundle from a device",
+                        [this](const Settings& settings, Store& store) {
+                          a_.bundle.serial = a_.device.serial;
+                          return fetch_bundle(settings, store, a_.bundle);
+                        });
+    serial(made);
+    made->add_option("--output", a_.bundle.output, "where to (default: it stays in the folder of bundles)");
+    made->add_option("--wait", a_.bundle.wait_s, "seconds to wait for it (60)")->check(CLI::Range(1, 600));
   }
 
   void add_services() {

@@ -4,6 +4,7 @@
 #include <string>
 #include <vector>
 
+#include "cloud/api/settings.hpp"
 #include "cloud/store/store.hpp"
 
 // What operators do from the command line, on the same store as a running `serve`. Each returns the exit code: 0 done,
@@ -19,9 +20,24 @@ struct DeviceOptions {
 int device_add(Store& store, const DeviceOptions& options);
 int device_list(Store& store, bool json);
 int device_show(Store& store, const DeviceOptions& options);
-int device_remove(Store& store, const std::string& serial);
+int device_remove(const Settings& settings, Store& store, const std::string& serial);
 int device_block(Store& store, const std::string& serial, bool blocked);
-int unbinding_code(Store& store, const std::string& serial);
+// The password that a device must prove at its authentications, from a terminal without echo or one line of standard
+// input.
+int device_password(Store& store, const std::string& serial, bool unset);
+// Any operator for an exact serial; the answer shows neither owner nor existence.
+int unbinding_code(Store& store, const std::string& serial, bool json);
+int service_enable(Store& store, const std::string& serial, const std::string& service, bool enabled);
+// What the device reported and what the cloud saw of its connections, oldest first; the last `limit` of each.
+int device_history(Store& store, const std::string& serial, int limit, bool json);
+
+struct BundleOptions {
+  std::string serial, output;
+  int wait_s = 60;
+};
+// Asks the device for a support bundle, and waits until it is uploaded.
+int fetch_bundle(const Settings& settings, Store& store, const BundleOptions& options);
+
 int show_logs(Store& store, const std::string& serial, const std::string& source, bool json);
 int show_metrics(Store& store, const std::string& serial, bool json, int set_interval_s);
 int send_command(Store& store, const std::string& serial, const std::string& name, const std::string& args, int wait_s);
@@ -41,6 +57,8 @@ constexpr std::size_t part_bytes(int max_message_bytes) { return static_cast<std
 int config_push(Store& store, const PushOptions& options);
 int config_show(Store& store, const std::string& serial, bool json);
 
+// A sentence on standard error, and 1.
+int failed(const std::string& sentence);
 // "device X is not added" on standard error and 1, or nothing.
 std::optional<int> refuse_unknown(Store& store, const std::string& serial);
 

@@ -21,11 +21,6 @@ constexpr std::size_t kRevisionBytesMax = 64 << 20;  // what a device takes
 constexpr std::size_t kFilesMax = 512, kReloadsMax = 8;
 constexpr auto kPoll = std::chrono::milliseconds(50);
 
-int failed(const std::string& sentence) {
-  std::cerr << "hawser-cloud: " << sentence << "\n";
-  return 1;
-}
-
 constexpr std::size_t kEntryBytes = 64;  // "content_b64", "offset" and punctuation
 
 struct PushedFile {
@@ -71,8 +66,8 @@ Result<PushedFile> read_pushed(const std::string& argument, const PushOptions& o
                     std::move(*content)};
 }
 
-// The files cut into parts of at most `part_bytes` before base64, what stands around the content included; a file goes on
-// in the next part with "offset".
+// The files cut into parts of at most `part_bytes` before base64, what stands around the content included; a file goes
+// on in the next part with "offset".
 std::vector<Json> cut(const std::vector<PushedFile>& files, std::size_t part_bytes) {
   std::vector<Json> parts(1, Json::array());
   std::size_t room = part_bytes;

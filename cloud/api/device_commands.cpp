@@ -4,21 +4,17 @@
 
 #include "cloud/api/commands.hpp"
 #include "cloud/api/device_json.hpp"
+#include "cloud/api/password.hpp"
 #include "cloud/gateway/clock.hpp"
 #include "cloud/gateway/proof.hpp"
 #include "cloud/gateway/strict_json.hpp"
+#include "cloud/gateway/upload.hpp"
 #include "core/base/encoding.hpp"
 
 namespace hawser::cloud {
 namespace {
 
-constexpr Millis kCodeLife = 10 * 60 * 1000;
 constexpr auto kPoll = std::chrono::milliseconds(50);
-
-int failed(const std::string& sentence) {
-  std::cerr << "hawser-cloud: " << sentence << "\n";
-  return 1;
-}
 
 std::string dumped(const Json& json) { return for_terminal(json, 2) + "\n"; }
 
@@ -38,6 +34,11 @@ void print_metric(const Json& metric) {
 
 }  // namespace
 
+int failed(const std::string& sentence) {
+  std::cerr << "hawser-cloud: " << sentence << "\n";
+  return 1;
+}
+
 std::optional<int> refuse_unknown(Store& store, const std::string& serial) {
   if (store.device(serial)) return std::nullopt;
   return failed("device " + printable(serial, 64) + " is not added; hawser-cloud device list shows who is");
@@ -50,14 +51,13 @@ int device_add(Store& store, const DeviceOptions& options) {
   device.model = options.model;
   device.generation = random_uuid();
   device.added_at = Now::real().wall;
+  std::optional<std::string> password;
   if (options.password_stdin) {
-    std::string password;
-    std::getline(std::cin, password);
-    if (password.empty() || password.size() > 128)
-      return failed("a password is 1 to 128 bytes on one line of standard input");
-    device.password = password;
+    auto given = read_password();
+    if (!given) return failed(given.error().message);
+    password = *given;
   }
-  if (auto added = store.add_device(device); !added) return failed(added.error().message);
+  if (auto added = store.add_device(device, password); !added) return failed(added.error().message);
   std::cout << "device " << device.serial << " added; it may enrol within 7 days\n";
   return 0;
 }
@@ -98,8 +98,9 @@ int device_show(Store& store, const DeviceOptions& options) {
   return 0;
 }
 
-int device_remove(Store& store, const std::string& serial) {
+int device_remove(const Settings& settings, Store& store, const std::string& serial) {
   if (!store.remove_device(serial)) return *refuse_unknown(store, serial);
+  remove_bundles(settings, serial);
   std::cout << "device " << serial << " removed with everything that was kept of it\n";
   return 0;
 }
@@ -107,18 +108,6 @@ int device_remove(Store& store, const std::string& serial) {
 int device_block(Store& store, const std::string& serial, bool blocked) {
   if (!store.set_blocked(serial, blocked)) return *refuse_unknown(store, serial);
   std::cout << "device " << serial << (blocked ? " blocked\n" : " may connect again\n");
-  return 0;
-}
-
-// The answer is the same for a serial that nobody added: it shows neither owner nor existence.
-int unbinding_code(Store& store, const std::string& serial) {
-  if (!is_serial(serial)) return failed("a serial is 1 to 64 of A-Z a-z 0-9 . _ -");
-  constexpr std::string_view kAlphabet = "ABCDEFGHIJKLMNOPQRSTUVWXYZ23456789";
-  std::string code;
-  for (int i = 0; i < 8; ++i) code += kAlphabet[random_below(kAlphabet.size())];
-  store.add_unbinding_code(serial, hex(sha256(serial + " " + code)), Now::real().wall + kCodeLife);
-  std::cout << code << "\n";
-  std::cerr << "valid once, for ten minutes; on the device: hawserctl unbind " << code << "\n";
   return 0;
 }
 

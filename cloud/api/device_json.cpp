@@ -100,7 +100,7 @@ Json whole(Store& store, const DeviceRecord& device) {
   Json json = summary(device);
   json["binding"] = {{"key_thumbprint", device.key_thumbprint.empty() ? Json() : Json(device.key_thumbprint)},
                      {"bound_at", time_of(device.bound_at)},
-                     {"password_set", device.password.has_value()}};
+                     {"password_set", device.password_set}};
   json["agent"] = device.agent;
   json["boot_id"] = device.boot_id;
   json["peer"] = device.peer;

@@ -1,15 +1,19 @@
 #include "cloud/api/init.hpp"
 
 #include <arpa/inet.h>
+#include <grp.h>
 #include <openssl/bio.h>
 #include <openssl/ec.h>
 #include <openssl/evp.h>
 #include <openssl/pem.h>
 #include <openssl/rand.h>
 #include <openssl/x509v3.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <algorithm>
+#include <cerrno>
+#include <cstring>
 #include <memory>
 
 #include "core/base/files.hpp"
@@ -149,13 +153,34 @@ std::string settings_text(const InitOptions& options, const std::vector<std::str
          "\n"
          "certificate_file = \"server.crt\"\n"
          "key_file = \"server.key\"\n"
-         "database = \"cloud.db\"\n";
+         "database = \"" +
+         options.database + "\"\n";
+}
+
+// Lets a group read one file, or enter a folder.
+Status share(const std::filesystem::path& path, const std::string& group, mode_t mode) {
+  const ::group* entry = ::getgrnam(group.c_str());  // it is there: check_text()
+  if (entry && ::chown(path.c_str(), static_cast<uid_t>(-1), entry->gr_gid) == 0 && ::chmod(path.c_str(), mode) == 0)
+    return ok();
+  return Error{"io_error", "cannot give " + path.string() + " to the group " + group + ": " + std::strerror(errno)};
+}
+
+Status check_text(const InitOptions& options) {
+  for (const std::string& text : {options.listen, options.database})
+    if (text.find_first_of("\"\\\n\r") != std::string::npos)
+      return Error{"bad_request", "\"" + text + "\" has quotes, backslashes or line ends; leave them out"};
+  if (!options.group.empty() && !::getgrnam(options.group.c_str()))
+    return Error{"bad_request", "there is no group " + options.group + "; name one that hawser-cloud runs in"};
+  return ok();
 }
 
 }  // namespace
 
 Status init_cloud(const InitOptions& options) {
   const auto& folder = options.folder;
+  if (auto good = check_text(options); !good) return good;
+  std::error_code unknown;
+  const bool new_folder = !std::filesystem::exists(folder, unknown);
   for (const char* name : {"ca.crt", "ca.key", "server.crt", "server.key", "cloud.toml"}) {
     std::error_code ignored;
     if (std::filesystem::exists(folder / name, ignored))
@@ -178,7 +203,9 @@ Status init_cloud(const InitOptions& options) {
   } catch (const std::runtime_error& error) {
     return Error{"bad_request", error.what()};
   }
-  return ok();
+  if (options.group.empty()) return ok();
+  if (auto shared = share(folder / "server.key", options.group, 0640); !shared || !new_folder) return shared;
+  return share(folder, options.group, 0750);
 }
 
 }  // namespace hawser::cloud

@@ -20,9 +20,10 @@ const std::map<std::string, std::set<std::string>> kKeys = {
     {"server",
      {"names", "public_host", "listen", "authentication_port", "connection_port", "public_connection_port",
       "certificate_file", "key_file", "database", "log_level"}},
-    {"fleet", {"reconnect_spread_s", "token_life_s", "grant_ping_s"}},
+    {"fleet", {"reconnect_spread_s", "token_life_s", "grant_ping_s", "drain_spread_s", "drain_limit_s"}},
     {"limits",
-     {"connections", "connections_per_address", "max_message_bytes", "max_in_flight_messages", "max_in_flight_bytes"}}};
+     {"connections", "connections_per_address", "admissions_per_second", "max_message_bytes", "max_in_flight_messages",
+      "max_in_flight_bytes"}}};
 
 bool is_host(const std::string& text) {
   return !text.empty() && text.size() <= 253 && std::all_of(text.begin(), text.end(), [](unsigned char c) {
@@ -178,6 +179,12 @@ class Reader {
     number("fleet", "reconnect_spread_s", s.reconnect_spread_s, -1, 3600);
     number("fleet", "token_life_s", s.token_life_s, 4, 86'400);
     number("fleet", "grant_ping_s", s.grant_ping_s, 5, 600);
+    number("fleet", "drain_spread_s", s.drain_spread_s, 0, 3600);
+    number("fleet", "drain_limit_s", s.drain_limit_s, 0, 3600);
+    if (s.drain_spread_s > s.drain_limit_s)
+      fault_at(node("fleet", "drain_spread_s"), "fleet.drain_spread_s",
+               "is longer than fleet.drain_limit_s, " + std::to_string(s.drain_limit_s) + ": raise that one too");
+    number("limits", "admissions_per_second", s.admissions_per_second, 1, 100'000);
     number("limits", "connections", s.connections, 1, 1'000'000);
     number("limits", "connections_per_address", s.connections_per_address, 1, 1'000'000);
     number("limits", "max_message_bytes", s.max_message_bytes, 1024, 16 << 20);

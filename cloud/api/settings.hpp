@@ -22,9 +22,12 @@ struct Settings {
   int reconnect_spread_s = -1;  // -1: grows with the number of devices
   int token_life_s = 3600;
   int grant_ping_s = 60;
+  int drain_spread_s = 2;  // over which devices are asked to leave when the server goes down
+  int drain_limit_s = 3;   // after which who is left is closed
   // [limits]
   int connections = 50'000;
   int connections_per_address = 4096;
+  int admissions_per_second = 200;  // authentications, and registrations as many; who is over it is told when to come
   int max_message_bytes = 1 << 20;
   int max_in_flight_messages = 4096;
   int max_in_flight_bytes = 8 << 20;

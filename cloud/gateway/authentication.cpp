@@ -41,7 +41,13 @@ Response Authentication::check_proof(const Request& request, const Claim& claim,
                    static_cast<int>(std::clamp<std::int64_t>(left / 1000 + 1, 1, 3600)));
 
   const auto refused = judge(claim, parsed.proof, signature_good, device, now);
-  if (!refused) return grant(*device, claim, *parsed.proof, now);
+  if (!refused) {
+    if (const int wait = share_.wait_s(claim.serial, settings_.admissions_per_second, now.mono); wait > 0)
+      return refusal(429, "too_many_requests", "this device comes in too often", wait);
+    if (const int wait = admission_.wait_s(settings_.admissions_per_second, now.mono); wait > 0)
+      return refusal(503, "unavailable", "more devices come back than are let in at once", wait);
+    return grant(*device, claim, *parsed.proof, now);
+  }
   failures_.add(by_serial, now.mono);
   failures_.add(by_address, now.mono);
   spdlog::info("authentication of {} from {} refused: {}, {}", claim.serial, request.address, refused->code,
@@ -69,9 +75,10 @@ std::optional<Authentication::Refused> Authentication::judge(const Claim& claim,
 
 std::optional<Authentication::Refused> Authentication::judge_password(const Proof& proof,
                                                                       const DeviceRecord& device) const {
-  if (!device.password) return std::nullopt;
+  if (!device.password_set) return std::nullopt;
   if (!proof.pwd) return Refused{"password_required", "the operator set a password for this device"};
-  if (!password_matches(proof, *device.password)) return Refused{"password_wrong", "the password is another one"};
+  const auto password = store_.password(device.serial);
+  if (password && !password_matches(proof, *password)) return Refused{"password_wrong", "the password is another one"};
   return std::nullopt;
 }
 

@@ -1,6 +1,7 @@
 #pragma once
 
 #include "cloud/api/settings.hpp"
+#include "cloud/gateway/admission.hpp"
 #include "cloud/gateway/clock.hpp"
 #include "cloud/gateway/http.hpp"
 #include "cloud/gateway/nonces.hpp"
@@ -17,8 +18,8 @@ class Authentication {
   static constexpr int kFailuresPerSerial = 10;  // from one address in ten minutes
   static constexpr int kFailuresPerAddress = 200;
 
-  Authentication(const Settings& settings, Store& store, Nonces& nonces)
-      : settings_(settings), store_(store), nonces_(nonces) {}
+  Authentication(const Settings& settings, Store& store, Nonces& nonces, Admission& admission, Share& share)
+      : settings_(settings), store_(store), nonces_(nonces), admission_(admission), share_(share) {}
 
   Response answer(const Request& request, Now now);
 
@@ -39,6 +40,8 @@ class Authentication {
   const Settings& settings_;
   Store& store_;
   Nonces& nonces_;
+  Admission& admission_;
+  Share& share_;
   FailureCounter failures_;
 };
 

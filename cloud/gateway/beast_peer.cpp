@@ -16,7 +16,8 @@ using beast::error_code;
 
 namespace {
 constexpr std::size_t kBufferKept = 64 << 10;  // more is given back after a large message
-}
+constexpr int kHangUp = 4008;
+}  // namespace
 
 BeastPeer::BeastPeer(TlsStream stream, std::string address)
     : stream_(std::move(stream)),
@@ -59,9 +60,10 @@ asio::awaitable<void> BeastPeer::run(HttpRequest request, Upgrade upgrade) {
   }
   reading_ended_ = true;
   wake_.cancel();
-  const auto code = stream_.reason().code;
+  const auto& end = stream_.reason();
   try {
-    conversation->on_closed(code == websocket::close_code::none ? 1006 : static_cast<int>(code));
+    conversation->on_closed(end.code == websocket::close_code::none ? 1006 : static_cast<int>(end.code),
+                            {end.reason.data(), end.reason.size()});
   } catch (const std::exception& fault) {
     spdlog::error("{}: its end could not be noted: {}", address_, fault.what());
   }
@@ -133,7 +135,15 @@ void BeastPeer::close(int code, std::string_view reason) {
   if (closing_ || given_up_) return;
   closing_ = websocket::close_reason(static_cast<websocket::close_code>(code),
                                      beast::string_view(reason.data(), reason.size()));
+  if (code == kHangUp) limit_write(kSilentCloseSeconds);  // also of what is being written, which may never get through
   wake_.cancel();
+}
+
+void BeastPeer::limit_write(int seconds) {
+  write_deadline_.expires_after(std::chrono::seconds(seconds));
+  write_deadline_.async_wait([self = shared_from_this()](error_code cancelled) {
+    if (!cancelled) self->give_up();
+  });
 }
 
 void BeastPeer::give_up() {
@@ -152,10 +162,7 @@ asio::awaitable<void> BeastPeer::write_until_end() {
       co_await write_one();
     } else if (closing_) {
       error_code error;
-      write_deadline_.expires_after(std::chrono::seconds(kHandshakeSeconds));
-      write_deadline_.async_wait([self](error_code cancelled) {
-        if (!cancelled) self->give_up();
-      });
+      limit_write(closing_->code == kHangUp ? kSilentCloseSeconds : kHandshakeSeconds);
       if (!reading_ended_) co_await stream_.async_close(*closing_, asio::redirect_error(asio::use_awaitable, error));
       write_deadline_.cancel();
       break;
@@ -172,10 +179,7 @@ asio::awaitable<void> BeastPeer::write_one() {
   const Message message = std::move(queue_.front());
   queue_.pop_front();
   queue_bytes_ -= message.bytes.size();
-  write_deadline_.expires_after(std::chrono::seconds(kWriteSeconds));
-  write_deadline_.async_wait([self](error_code cancelled) {
-    if (!cancelled) self->give_up();
-  });
+  limit_write(closing_ && closing_->code == kHangUp ? kSilentCloseSeconds : kWriteSeconds);
   error_code error;
   stream_.text(message.text);
   co_await stream_.async_write(asio::buffer(message.bytes), asio::redirect_error(asio::use_awaitable, error));

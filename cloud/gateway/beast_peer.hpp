@@ -33,7 +33,8 @@ class BeastPeer final : public Peer, public std::enable_shared_from_this<BeastPe
   static constexpr std::size_t kQueueMessagesMax = 16'384;
   static constexpr std::size_t kFrameBytesMax = 64 << 10;
   static constexpr int kWriteSeconds = 30;
-  static constexpr int kHandshakeSeconds = 5;  // opening, and closing
+  static constexpr int kHandshakeSeconds = 5;    // opening, and closing
+  static constexpr int kSilentCloseSeconds = 1;  // closing on a peer that has been silent for too long
   // A message that took longer makes its connection wait as long again: one peer gets half of the thread at most.
   static constexpr int kLongMessageMs = 20;
 
@@ -62,6 +63,7 @@ class BeastPeer final : public Peer, public std::enable_shared_from_this<BeastPe
   boost::asio::awaitable<void> write_one();
   void deliver(Conversation& conversation);
   void enqueue(std::string bytes, bool text);
+  void limit_write(int seconds);
   void give_up();  // at once, without a close frame
 
   boost::beast::websocket::stream<TlsStream> stream_;

@@ -2,9 +2,12 @@
 
 #include <spdlog/spdlog.h>
 
+#include <set>
+
 #include "cloud/gateway/main_session.hpp"
 #include "cloud/gateway/registration.hpp"
 #include "cloud/gateway/subconnection.hpp"
+#include "core/base/encoding.hpp"
 
 namespace hawser::cloud {
 namespace {
@@ -27,11 +30,12 @@ Hub::Hub(const Settings& settings, Store& store, Clock clock, std::function<void
     : settings_(settings),
       store_(store),
       clock_(std::move(clock)),
-      authentication_(settings, store, nonces_),
+      authentication_(settings, store, nonces_, admission_, share_),
       commits_(store, std::move(arm_commit)),
       microservices_(first_services()) {
   store_.forget_connections(now().wall);
   seen_version_ = store_.data_version();
+  seen_change_ = store_.last_change();
 }
 
 Hub::~Hub() = default;
@@ -43,19 +47,28 @@ const Microservice* Hub::microservice(const std::string& service) const {
 }
 
 Response Hub::handle(const Request& request, bool authentication_port) {
-  Response response = refusal(404, "not_found", "nothing is here");
   const bool auth = request.path == "/hawser/v1/auth", registering = request.path == "/hawser/v1/register";
-  if (authentication_port && (auth || registering)) {
-    if (request.method != "POST") {
-      response = refusal(405, "method_not_allowed", "POST");
-    } else if (draining_) {
-      response = refusal(503, "unavailable", "this cloud is going down", kDrainRetryAfterS);
-    } else {
-      response = auth ? authentication_.answer(request, now()) : answer_registration(settings_, store_, request, now());
-    }
-    response.nonce = nonces_.make(now().mono);
+  if (!authentication_port || (!auth && !registering)) return refusal(404, "not_found", "nothing is here");
+  Response response;
+  if (request.method != "POST") {
+    response = refusal(405, "method_not_allowed", "POST");
+  } else if (draining_) {
+    response = refusal(503, "unavailable", "this cloud is going down", kDrainRetryAfterS);
+  } else {
+    response = guarded_answer(request, auth);
   }
+  response.nonce = nonces_.make(now().mono);  // whatever the answer is
   return response;
+}
+
+Response Hub::guarded_answer(const Request& request, bool auth) {
+  try {
+    if (auth) return authentication_.answer(request, now());
+    return answer_registration(settings_, store_, registrations_, share_, request, now());
+  } catch (const std::exception& error) {
+    spdlog::error("{}: {}", request.path, error.what());
+    return refusal(503, "unavailable", "the store does not answer", kDrainRetryAfterS);
+  }
 }
 
 Upgrade Hub::upgrade(const Request& request) {
@@ -71,6 +84,11 @@ Upgrade Hub::upgrade(const Request& request) {
   }
   if (upgrade.refused && upgrade.refused->status == 401) upgrade.refused->nonce = nonces_.make(now().mono);
   return upgrade;
+}
+
+Result<Upload> Hub::begin_upload(const std::string& token) {
+  if (draining_) return Error{"unavailable", "this cloud is going down"};
+  return Upload::begin(settings_, store_, token, now().wall);
 }
 
 Upgrade Hub::upgrade_main(const Request& request) {
@@ -98,6 +116,9 @@ Upgrade Hub::upgrade_service(const Request& request, const std::string& service)
   if (!bearer.device) return refuse(bearer.refused);
   if (bearer.token->service != service)
     return refuse(refusal(401, "token_expired", "this grant is for another service; ask for a new list"));
+  // A grant that was made while an operator took the service away may have outlived it.
+  if (store_.disabled_services(bearer.device->serial).contains(service))
+    return refuse(refusal(401, "token_expired", "an operator took this service from the device"));
   if (request.subprotocol != bearer.token->protocol)
     return refuse(refusal(400, "bad_request", "Sec-WebSocket-Protocol is not the grant's"));
   if (!request.upgrade) return refuse(refusal(400, "bad_request", "no upgrade to WebSocket"));
@@ -112,7 +133,7 @@ void Hub::entered(const std::shared_ptr<MainSession>& session) {
   if (!old) return;
   spdlog::warn("{}: a newer main connection from {} replaces the one from {}", session->serial(),
                session->peer().address(), old->peer().address());
-  old->end(4009, "replaced");
+  old->end(4009, "replaced", "by " + session->peer().address());
 }
 
 void Hub::entered(const std::shared_ptr<Subconnection>& session) {
@@ -127,7 +148,9 @@ void Hub::entered(const std::shared_ptr<Subconnection>& session) {
 
 void Hub::left(MainSession& session) {
   const auto found = mains_.find(session.serial());
-  if (found != mains_.end() && found->second.get() == &session) mains_.erase(found);
+  if (found == mains_.end() || found->second.get() != &session) return;
+  mains_.erase(found);
+  close_disabled(session.serial());
 }
 
 void Hub::left(Subconnection& session) {
@@ -135,12 +158,31 @@ void Hub::left(Subconnection& session) {
   if (found != subconnections_.end() && found->second.get() == &session) subconnections_.erase(found);
 }
 
-void Hub::close_subconnections(const std::string& serial, int code, const std::string& reason) {
-  std::vector<std::shared_ptr<Subconnection>> ended;
+std::vector<std::shared_ptr<Subconnection>> Hub::subconnections_of(const std::string& serial) const {
+  std::vector<std::shared_ptr<Subconnection>> found;
   for (auto at = subconnections_.lower_bound({serial, ""}); at != subconnections_.end() && at->first.first == serial;
        ++at)
-    ended.push_back(at->second);
-  for (const auto& session : ended) session->end(code, reason);
+    found.push_back(at->second);
+  return found;
+}
+
+void Hub::sessions_changed(const std::string& serial) {
+  const auto found = mains_.find(serial);
+  const auto main = found == mains_.end() ? nullptr : found->second;
+  if (main) main->store_changed();
+  for (const auto& session : subconnections_of(serial)) session->store_changed();
+  if (!main) close_disabled(serial);
+}
+
+void Hub::close_disabled(const std::string& serial) {
+  for (const std::string& service : store_.disabled_services(serial))
+    close_subconnections(serial, 4012, "revoked", service);
+}
+
+void Hub::close_subconnections(const std::string& serial, int code, const std::string& reason,
+                               const std::string& service) {
+  for (const auto& session : subconnections_of(serial))
+    if (service.empty() || session->service() == service) session->end(code, reason);
 }
 
 // Sessions may leave while they are called, so both loops run over a copy.
@@ -158,10 +200,15 @@ void Hub::poll_store() {
   const std::int64_t version = store_.data_version();
   if (version == seen_version_) return;
   seen_version_ = version;
-  const auto mains = mains_;
-  for (const auto& [serial, session] : mains) session->store_changed();
-  const auto subconnections = subconnections_;
-  for (const auto& [key, session] : subconnections) session->store_changed();
+  const auto changed = store_.changed_since(seen_change_);
+  if (changed) {
+    for (const std::string& serial : *changed) sessions_changed(serial);
+    return;
+  }
+  std::set<std::string> connected;
+  for (const auto& [serial, session] : mains_) connected.insert(serial);
+  for (const auto& [key, session] : subconnections_) connected.insert(key.first);
+  for (const std::string& serial : connected) sessions_changed(serial);
 }
 
 void Hub::drain(int retry_after_s, int spread_s) {
@@ -169,8 +216,19 @@ void Hub::drain(int retry_after_s, int spread_s) {
   commits_.flush(now());
   const auto mains = mains_;
   for (const auto& [serial, session] : mains) session->drain(retry_after_s, spread_s);
-  const auto subconnections = subconnections_;
-  for (const auto& [key, session] : subconnections) session->end(1012, "restarting");
+  // In the same spread, so that not all of them dial at once.
+  for (const auto& [key, session] : subconnections_)
+    leaving_.emplace(
+        now().mono + static_cast<std::int64_t>(random_below(static_cast<std::uint64_t>(spread_s) * 1000 + 1)), session);
+  drain_step();
+}
+
+void Hub::drain_step() {
+  const auto due = leaving_.upper_bound(now().mono);
+  if (due == leaving_.begin()) return;
+  commits_.flush(now());
+  for (auto at = leaving_.begin(); at != due; at = leaving_.erase(at))
+    if (const auto session = at->second.lock()) session->end(1012, "restarting");
 }
 
 void Hub::close_all(int code, const std::string& reason) {

@@ -5,11 +5,13 @@
 #include <memory>
 #include <string>
 #include <unordered_map>
+#include <vector>
 
 #include "cloud/api/settings.hpp"
 #include "cloud/gateway/authentication.hpp"
 #include "cloud/gateway/group_commit.hpp"
 #include "cloud/gateway/peer.hpp"
+#include "cloud/gateway/upload.hpp"
 #include "cloud/services/microservice.hpp"
 
 namespace hawser::cloud {
@@ -34,12 +36,15 @@ class Hub {
 
   Response handle(const Request& request, bool authentication_port);
   Upgrade upgrade(const Request& request);
+  Result<Upload> begin_upload(const std::string& token);
 
   void tick();        // about once a second: hang-ups, deadlines, expiring grants
   void poll_store();  // every 200 ms at the latest: what operators' commands changed
   void flush() { commits_.flush(now()); }
-  // Mains are asked to leave within `spread_s`, subconnections are closed with 1012 after what they sent is stored.
+  // Mains are asked to leave within `spread_s`; drain_step(), called often, closes subconnections with 1012 in the same
+  // spread, each after what it sent is stored.
   void drain(int retry_after_s, int spread_s);
+  void drain_step();
   void close_all(int code, const std::string& reason);
   bool idle() const { return mains_.empty() && subconnections_.empty(); }
 
@@ -53,11 +58,17 @@ class Hub {
   void entered(const std::shared_ptr<Subconnection>& session);
   void left(MainSession& session);
   void left(Subconnection& session);
-  // Ends the subconnections of a device that is gone, blocked or unbound.
-  void close_subconnections(const std::string& serial, int code, const std::string& reason);
+  // Ends the subconnections of a device that is gone, blocked or unbound; or the one of a service.
+  void close_subconnections(const std::string& serial, int code, const std::string& reason,
+                            const std::string& service = {});
 
  private:
   using ServiceKey = std::pair<std::string, std::string>;
+  std::vector<std::shared_ptr<Subconnection>> subconnections_of(const std::string& serial) const;
+  Response guarded_answer(const Request& request, bool auth);
+  void sessions_changed(const std::string& serial);
+  // Without a main connection nobody can be told of a revocation: what an operator took away is closed at once.
+  void close_disabled(const std::string& serial);
   Upgrade upgrade_main(const Request& request);
   Upgrade upgrade_service(const Request& request, const std::string& service);
 
@@ -65,14 +76,18 @@ class Hub {
   Store& store_;
   Clock clock_;
   Nonces nonces_;
+  Admission admission_, registrations_;
+  Share share_;
   Authentication authentication_;
   GroupCommit commits_;
   std::vector<std::unique_ptr<Microservice>> microservices_;
   std::unordered_map<std::string, std::shared_ptr<MainSession>> mains_;
   std::map<ServiceKey, std::shared_ptr<Subconnection>> subconnections_;
   std::int64_t seen_version_ = 0;
+  std::int64_t seen_change_ = 0;
   std::int64_t cleaned_at_ = 0;
   bool draining_ = false;
+  std::multimap<std::int64_t, std::weak_ptr<Subconnection>> leaving_;  // by the time of their closing
 };
 
 }  // namespace hawser::cloud

@@ -14,6 +14,7 @@ namespace hawser::cloud {
 namespace {
 
 constexpr std::size_t kEventsPerReport = 100;
+constexpr const char* kDisabled = "not_enabled_for_site";
 constexpr std::array kKinds = {"up",     "down",      "failover", "service_state", "plugin_state", "quarantine",
                                "config", "threshold", "dropped",  "twin",          "security"};
 
@@ -53,7 +54,7 @@ MainSession::MainSession(Hub& hub, Peer& peer, DeviceRecord device, std::string 
 
 void MainSession::on_open() {
   hub_.entered(shared_from_this());
-  hub_.store().note_main_state(serial(), "connected", peer_.address(), "", hub_.now().wall);
+  hub_.store().note_link(serial(), device_.generation, {"", true, hub_.now().wall, peer_.address(), 0, "", ""}, true);
   spdlog::info("{} connected from {}", serial(), peer_.address());
   store_changed();  // what an operator did while the upgrade was answered; and sends what commands are open
 }
@@ -61,6 +62,7 @@ void MainSession::on_open() {
 void MainSession::on_binary(std::string_view) { end(1003, "not_text"); }
 
 void MainSession::on_text(std::string_view text) {
+  if (ended_.empty()) hub_.poll_store();  // nothing of a binding that is over is to be counted for the next one
   if (!ended_.empty()) return;
   using Handler = void (MainSession::*)(const Json&);
   static const std::map<std::string, Handler> handlers = {
@@ -87,19 +89,20 @@ void MainSession::on_text(std::string_view text) {
   }
 }
 
-void MainSession::on_closed(int code) {
-  const std::string reason = !ended_.empty() ? ended_ : (code == 4011 ? "drained" : "peer_closed");
+void MainSession::on_closed(int code, std::string_view words) {
+  const std::string reason = ended_.empty() ? reason_of_close(code, words) : ended_;
   hub_.left(*this);
   spdlog::info("{} disconnected: {} (close code {}, {} unknown messages ignored)", serial(), reason, code, ignored_);
   // A newer connection has noted its own state already.
-  if (ended_ != "replaced")
-    hub_.store().note_main_state(serial(), "disconnected", peer_.address(), reason, hub_.now().wall);
+  hub_.store().note_link(serial(), device_.generation,
+                         {"", false, hub_.now().wall, peer_.address(), code, reason, detail_}, ended_ != "replaced");
 }
 
-void MainSession::end(int code, const std::string& reason) {
+void MainSession::end(int code, const std::string& reason, const std::string& detail) {
   if (!ended_.empty()) return;
   ended_ = reason;
-  peer_.close(code, reason);
+  detail_ = detail;
+  peer_.close(code, detail.empty() ? reason : reason + " " + detail);
 }
 
 void MainSession::send(const Json& message) {
@@ -129,6 +132,10 @@ Json MainSession::make_grants(Json& refused) {
   for (const ServiceRecord& service : hub_.store().services(serial())) {
     const Microservice* microservice = hub_.microservice(service.service);
     const auto& offered = service.protocols;
+    if (disabled_.contains(service.service)) {
+      refused.push_back({{"service", service.service}, {"reason", kDisabled}});
+      continue;
+    }
     if (!microservice || std::find(offered.begin(), offered.end(), microservice->protocol()) == offered.end()) {
       refused.push_back({{"service", service.service}, {"reason", "service_unknown"}});
       continue;
@@ -170,6 +177,7 @@ void MainSession::unbind(const Json& message) {
     return send({{"type", "unbind_result"}, {"id", id}, {"ok", false}, {"error", name_of(outcome)}});
   send({{"type", "unbind_result"}, {"id", id}, {"ok", true}});
   spdlog::info("{} unbound itself with a code", serial());
+  remove_bundles(hub_.settings(), serial());
   hub_.close_subconnections(serial(), 4010, "unbound");
   end(4010, "unbound");
 }
@@ -205,11 +213,13 @@ void MainSession::tick(Now now) {
   if ((now.mono - peer_.last_inbound_ms()) * 2 > device_.ping_s * 5000LL) return end(4008, "hang_up");
   if (!commands_sent_.empty() && now.mono - commands_sent_ms_ > kCommandRepeatMs) send_commands(true);
   // New tokens while a quarter of the old ones' life is left.
-  if (grants_issued_ms_ != 0 && (now.mono - grants_issued_ms_) * 4 > hub_.settings().token_life_s * 3000LL) {
-    Json refused = Json::array();
-    Json grants = make_grants(refused);
-    send({{"type", "subconnection_update"}, {"grants", grants}});
-  }
+  if (grants_issued_ms_ != 0 && (now.mono - grants_issued_ms_) * 4 > hub_.settings().token_life_s * 3000LL)
+    send_update();
+  std::erase_if(revoked_, [&](const auto& entry) {
+    if (now.mono - entry.second < kRevokeMs) return false;
+    if (disabled_.contains(entry.first)) hub_.close_subconnections(serial(), 4012, "revoked", entry.first);
+    return true;
+  });
 }
 
 void MainSession::store_changed() {
@@ -223,7 +233,28 @@ void MainSession::store_changed() {
     hub_.close_subconnections(serial(), 4001, "token_withdrawn");
     return end(4001, "token_withdrawn");
   }
+  follow_services();
   send_commands(false);
+}
+
+// Its outbox stays at the device; who does not leave within the time of the protocol is closed from here.
+void MainSession::follow_services() {
+  const auto before = std::exchange(disabled_, hub_.store().disabled_services(serial()));
+  const bool granted = grants_issued_ms_ != 0;  // else there is nothing to tell, but one of before may still be open
+  bool given_back = false;
+  for (const std::string& service : before) given_back = given_back || !disabled_.contains(service);
+  for (const std::string& service : disabled_) {
+    if (before.contains(service)) continue;
+    if (granted) send({{"type", "subconnection_revoke"}, {"service", service}, {"reason", kDisabled}});
+    revoked_[service] = hub_.now().mono;
+  }
+  if (given_back && granted) send_update();
+}
+
+void MainSession::send_update() {
+  Json refused = Json::array();
+  Json grants = make_grants(refused);
+  send({{"type", "subconnection_update"}, {"grants", grants}});
 }
 
 void MainSession::drain(int retry_after_s, int spread_s) {

@@ -28,8 +28,11 @@ class Conversation {
   virtual void on_open() = 0;
   virtual void on_text(std::string_view text) = 0;
   virtual void on_binary(std::string_view bytes) = 0;
-  // Once, last. `code` is the device's close code, or 1006 without one.
-  virtual void on_closed(int code) = 0;
+  // Once, last. `code` and `words` are of the device's Close; 1006 without one.
+  virtual void on_closed(int code, std::string_view words) = 0;
 };
+
+// The name that sdk/protocol.md §7 has for how the device ended it.
+std::string reason_of_close(int code, std::string_view words);
 
 }  // namespace hawser::cloud

@@ -13,12 +13,7 @@ namespace {
 
 constexpr std::size_t kServicesMax = 64;
 constexpr std::size_t kProtocolsMax = 16;
-
-bool is_service_name(const std::string& name) {
-  return !name.empty() && name.size() <= 64 && std::all_of(name.begin(), name.end(), [](unsigned char c) {
-    return (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c == '_';
-  });
-}
+constexpr std::int64_t kSpreadMostS = 300;
 
 bool is_digest(const std::string& text) {
   return text.size() == 71 && text.starts_with("sha256:") && std::all_of(text.begin() + 7, text.end(), [](char c) {
@@ -46,14 +41,19 @@ ServiceRecord read_service(const Json& entry, Millis now) {
   return service;
 }
 
-// Simulated: 100 admissions a second keep everybody's rounds short; a small fleet shall not wait at all.
+// As long as it takes to let all of them in; a small fleet shall not wait at all.
 int spread_for(const Settings& settings, std::int64_t devices) {
-  constexpr std::int64_t kAdmissionsPerSecond = 100;
   if (settings.reconnect_spread_s >= 0) return settings.reconnect_spread_s;
-  return static_cast<int>(std::min<std::int64_t>(2 + devices / kAdmissionsPerSecond, 300));
+  return static_cast<int>(std::min<std::int64_t>(2 + devices / settings.admissions_per_second, kSpreadMostS));
 }
 
 }  // namespace
+
+bool is_service_name(const std::string& name) {
+  return !name.empty() && name.size() <= 64 && std::all_of(name.begin(), name.end(), [](unsigned char c) {
+    return (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c == '_';
+  });
+}
 
 std::vector<ServiceRecord> read_services(const Json& object, Millis now) {
   std::vector<ServiceRecord> services;
@@ -92,7 +92,8 @@ Bearer bearer_of(Store& store, const std::string& token, TokenKind kind, Now now
   return bearer;
 }
 
-Response answer_registration(const Settings& settings, Store& store, const Request& request, Now now) {
+Response answer_registration(const Settings& settings, Store& store, Admission& admission, Share& share,
+                             const Request& request, Now now) {
   Bearer bearer = bearer_of(store, request.bearer, TokenKind::Connect, now);
   if (!bearer.device) return bearer.refused;
   const auto body = parse_strict(request.body);
@@ -110,6 +111,10 @@ Response answer_registration(const Settings& settings, Store& store, const Reque
   } catch (const SchemaFault& fault) {
     return refusal(400, "bad_request", fault.what());
   }
+  if (const int wait = share.wait_s(device.serial, settings.admissions_per_second, now.mono); wait > 0)
+    return refusal(429, "too_many_requests", "this device comes in too often", wait);
+  if (const int wait = admission.wait_s(settings.admissions_per_second, now.mono); wait > 0)
+    return refusal(503, "unavailable", "more devices come back than are let in at once", wait);
   std::string path(16, '\0');
   random_bytes(std::as_writable_bytes(std::span(path)));
   device.connect_path = base64url(path);

@@ -3,6 +3,7 @@
 #include <vector>
 
 #include "cloud/api/settings.hpp"
+#include "cloud/gateway/admission.hpp"
 #include "cloud/gateway/clock.hpp"
 #include "cloud/gateway/http.hpp"
 #include "cloud/store/store.hpp"
@@ -10,8 +11,11 @@
 // POST /hawser/v1/register, sdk/protocol.md §3, and what registration and the main connection share.
 namespace hawser::cloud {
 
-Response answer_registration(const Settings& settings, Store& store, const Request& request, Now now);
+// `admission` is of registrations alone: a herd that authenticated in turns may come to register all at once.
+Response answer_registration(const Settings& settings, Store& store, Admission& admission, Share& share,
+                             const Request& request, Now now);
 
+bool is_service_name(const std::string& name);  // 1 to 64 of a-z 0-9 _
 // The list of §3: at most 64, each name once. Throws SchemaFault.
 std::vector<ServiceRecord> read_services(const Json& object, Millis now);
 

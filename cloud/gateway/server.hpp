@@ -1,6 +1,6 @@
 #pragma once
 
-#include <memory>
+#include <functional>
 #include <string>
 
 #include "cloud/api/settings.hpp"
@@ -10,6 +10,7 @@ namespace hawser::cloud {
 
 // Both ports, TLS, HTTP and the hub behind them, on the thread that calls run(). Returns the exit code: 0 after SIGTERM
 // or SIGINT, 1 when a port cannot be opened or a certificate cannot be read (the reason is in the log).
-int run_server(Settings settings, Store& store);
+// `reread` reads the configuration anew at SIGHUP.
+int run_server(Settings settings, Store& store, std::function<SettingsRead()> reread);
 
 }  // namespace hawser::cloud

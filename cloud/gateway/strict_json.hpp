@@ -17,7 +17,8 @@ inline constexpr std::int64_t kJsonIntegerMax = (std::int64_t{1} << 53) - 1;
 inline constexpr std::size_t kJsonValuesMax = 256 << 10;
 inline constexpr std::size_t kIdBytesMax = 128;
 
-// One object in UTF-8, no member twice, bounded depth, integers and number of values; else an Error bad_payload with a sentence.
+// One object in UTF-8, no member twice, bounded depth, integers and number of values; else an Error bad_payload with a
+// sentence.
 Result<Json> parse_strict(std::string_view text);
 
 // As text that no terminal obeys: everything but printable ASCII is escaped, and a program reads the same from it.

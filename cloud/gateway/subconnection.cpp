@@ -57,6 +57,7 @@ void Subconnection::on_text(std::string_view text) {
     const auto handler = handlers.find(text_of(*message, "type"));
     if (!receiver_ && (handler == handlers.end() || handler->first != "hello"))
       throw SchemaFault("hello must come first");
+    if (handler == handlers.end() || handler->first != "nack") store_resumed();
     if (handler == handlers.end()) {
       ++dropped_;  // the first three services take no texts
     } else {
@@ -85,7 +86,8 @@ void Subconnection::hello(const Json& message) {
         {"nacked", inbound.nacked},
         {"stream", outbound.stream},
         {"next_seq", outbound.next_seq}});
-  hub_.store().note_service_state(serial(), service(), "ready", "", hub_.now().wall);
+  hub_.store().note_link(serial(), token_.generation, {service(), true, hub_.now().wall, peer_.address(), 0, "", ""},
+                         true);
   spdlog::info("{}/{} ready, stream {} at {}", serial(), service(), stream, inbound.stored);
 }
 
@@ -101,8 +103,15 @@ void Subconnection::resume(const Json& message) {
   }
   resumed_ = true;
   acked_ = sent_ = acked;
-  if (acked > outbound.acked) hub_.store().outbound_acked(serial(), service(), acked);
+  if (acked > outbound.acked) resumed_at_ = acked;
   store_changed();
+}
+
+// What `resume` covers is forgotten only when the nacks have come that may follow it: one names what it refuses.
+void Subconnection::store_resumed() {
+  if (!resumed_at_) return;
+  hub_.store().outbound_acked(serial(), service(), *resumed_at_);
+  resumed_at_.reset();
 }
 
 void Subconnection::ack(const Json& message) {
@@ -153,6 +162,7 @@ void Subconnection::skipped(const Json& message) {
 
 void Subconnection::on_binary(std::string_view bytes) {
   if (!ended_.empty()) return;
+  store_resumed();
   const auto data = parse_data(bytes);
   if (!receiver_ || !data) {
     spdlog::warn("{}/{}: {}", serial(), service(), data ? "data before hello" : data.error().message);
@@ -248,6 +258,7 @@ void Subconnection::store_changed() {
 void Subconnection::tick(Now now) {
   if (!ended_.empty()) return;
   if (!receiver_ && now.mono - opened_ms_ > kHelloMs) return end(1008, "policy");
+  if (now.mono - opened_ms_ > kHelloMs) store_resumed();
   if (!in_flight_.empty() && now.mono - ack_due_since_ms_ > kAckDueMs) return end(4008, "hang_up");
   if ((now.mono - peer_.last_inbound_ms()) * 2 > hub_.settings().grant_ping_s * 5000LL) end(4008, "hang_up");
 }
@@ -262,12 +273,12 @@ void Subconnection::end(int code, const std::string& reason) {
   peer_.close(code, reason);
 }
 
-void Subconnection::on_closed(int code) {
+void Subconnection::on_closed(int code, std::string_view words) {
   hub_.left(*this);
-  const std::string reason = ended_.empty() ? "peer_closed" : ended_;
+  const std::string reason = ended_.empty() ? reason_of_close(code, words) : ended_;
   spdlog::info("{}/{} disconnected: {} (close code {})", serial(), service(), reason, code);
-  if (ended_ != "replaced")
-    hub_.store().note_service_state(serial(), service(), "disconnected", reason, hub_.now().wall);
+  hub_.store().note_link(serial(), token_.generation,
+                         {service(), false, hub_.now().wall, peer_.address(), code, reason, ""}, ended_ != "replaced");
 }
 
 }  // namespace hawser::cloud

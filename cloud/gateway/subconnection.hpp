@@ -24,7 +24,7 @@ class Subconnection final : public Conversation,
   void on_open() override;
   void on_text(std::string_view text) override;
   void on_binary(std::string_view bytes) override;
-  void on_closed(int code) override;
+  void on_closed(int code, std::string_view words) override;
   void on_committed(Seq last) override;
   void on_commit_failed() override;
 
@@ -52,6 +52,7 @@ class Subconnection final : public Conversation,
   void send(const Json& message);
   void send_outbound();
   void take_acked(Seq seq);
+  void store_resumed();
 
   Hub& hub_;
   Peer& peer_;
@@ -74,6 +75,7 @@ class Subconnection final : public Conversation,
   // cloud to device
   bool resumed_ = false;
   Seq sent_ = 0, acked_ = 0;
+  std::optional<Seq> resumed_at_;  // of `resume`, until nothing but a nack can still name what it covers
   std::deque<InFlight> in_flight_;
   std::size_t in_flight_bytes_ = 0;
   std::int64_t ack_due_since_ms_ = 0;

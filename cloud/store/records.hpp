@@ -18,7 +18,7 @@ struct DeviceRecord {
   std::string generation;  // new with every adding, so that tokens of an earlier binding open nothing
   Millis added_at = 0;
   bool blocked = false;
-  std::optional<std::string> password;
+  bool password_set = false;
   std::string key_thumbprint;  // empty: never bound
   Millis bound_at = 0;
   // from the last registration
@@ -53,6 +53,25 @@ struct EventRecord {
   std::string id, at, kind, service, reason, detail;
   std::int64_t uptime_ms = 0;
   Millis received_at = 0;
+};
+
+// A connection as the cloud saw it come or go: the main one (service empty), or a subconnection.
+struct LinkEvent {
+  std::string service;
+  bool up = false;
+  Millis at = 0;
+  std::string peer;    // the address it came from
+  int code = 0;        // of the close, whoever sent it; 1006 without one
+  std::string reason;  // of §7; empty when up
+  std::string detail;
+};
+
+struct UploadRecord {
+  std::string serial;
+  std::string state = "open";  // open | receiving | done | failed
+  std::string path;            // when done
+  std::string reason;          // when failed
+  std::int64_t bytes = 0;
 };
 
 struct CommandRecord {

@@ -3,7 +3,7 @@
 namespace hawser::cloud {
 
 // Each version of the database adds a script of its own; none is ever changed.
-inline constexpr int kSchemaVersion = 2;
+inline constexpr int kSchemaVersion = 3;
 
 inline constexpr const char* kSchema1 = R"sql(
 CREATE TABLE IF NOT EXISTS device(
@@ -87,6 +87,22 @@ CREATE INDEX IF NOT EXISTS device_number ON device(blocked);
 CREATE INDEX IF NOT EXISTS event_of ON event(serial, number);
 CREATE INDEX IF NOT EXISTS log_age ON log(serial, number);
 CREATE INDEX IF NOT EXISTS log_file ON log(serial, source, file_id, number) WHERE pull='';
+)sql";
+
+// Passwords are sealed from here on (SqliteStore does it); what the cloud saw of connections; what an operator
+// disabled; where a bundle may be uploaded once; and which serials an operator's command concerned, so that no others
+// are asked.
+inline constexpr const char* kSchema3 = R"sql(
+CREATE TABLE link_event(
+  number INTEGER PRIMARY KEY, serial TEXT NOT NULL, service TEXT NOT NULL, up INTEGER NOT NULL, at INTEGER NOT NULL,
+  peer TEXT NOT NULL, code INTEGER NOT NULL, reason TEXT NOT NULL, detail TEXT NOT NULL);
+CREATE INDEX link_event_of ON link_event(serial, number);
+CREATE TABLE service_off(
+  serial TEXT NOT NULL, service TEXT NOT NULL, PRIMARY KEY(serial, service)) WITHOUT ROWID;
+CREATE TABLE upload(
+  hash TEXT PRIMARY KEY, serial TEXT NOT NULL, state TEXT NOT NULL, path TEXT NOT NULL DEFAULT '',
+  reason TEXT NOT NULL DEFAULT '', bytes INTEGER NOT NULL DEFAULT 0, expires_at INTEGER NOT NULL) WITHOUT ROWID;
+CREATE TABLE change(number INTEGER PRIMARY KEY AUTOINCREMENT, serial TEXT NOT NULL);
 )sql";
 
 }  // namespace hawser::cloud

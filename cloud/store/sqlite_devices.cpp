@@ -18,7 +18,7 @@ DeviceRecord device_of(const Row& row) {
   device.generation = row.text(2);
   device.added_at = row.integer(3);
   device.blocked = row.integer(4) != 0;
-  if (!row.is_null(5)) device.password = row.text(5);
+  device.password_set = !row.is_null(5);
   device.key_thumbprint = row.text(6);
   device.bound_at = row.integer(7);
   device.hostname = row.text(8);
@@ -57,7 +57,7 @@ std::vector<std::string> split(const std::string& text) {
 
 }  // namespace
 
-Status SqliteStore::add_device(const DeviceRecord& device) {
+Status SqliteStore::add_device(const DeviceRecord& device, const std::optional<std::string>& password) {
   Transaction transaction(database_);
   if (database_.one_integer("SELECT 1 FROM device WHERE serial=?", device.serial))
     return Error{"bad_request", "device " + device.serial + " is already added"};
@@ -65,7 +65,8 @@ Status SqliteStore::add_device(const DeviceRecord& device) {
   remove_rows_of(device.serial);
   database_.run("INSERT INTO device(serial, model, generation, added_at) VALUES(?,?,?,?)", device.serial, device.model,
                 device.generation, device.added_at);
-  if (device.password) database_.run("UPDATE device SET password=? WHERE serial=?", *device.password, device.serial);
+  if (password)
+    database_.run("UPDATE device SET password=? WHERE serial=?", vault_.seal(*password, device.serial), device.serial);
   transaction.commit();
   return ok();
 }
@@ -78,7 +79,9 @@ void SqliteStore::remove_rows_of(const std::string& serial) {
         "DELETE FROM inbound_nacked WHERE serial=?", "DELETE FROM outbound WHERE serial=?",
         "DELETE FROM outbound_message WHERE serial=?", "DELETE FROM outbound_nacked WHERE serial=?",
         "DELETE FROM text WHERE serial=?", "DELETE FROM metric WHERE serial=?", "DELETE FROM log WHERE serial=?",
-        "DELETE FROM log_use WHERE serial=?", "DELETE FROM revision WHERE serial=?"})
+        "DELETE FROM log_use WHERE serial=?", "DELETE FROM revision WHERE serial=?",
+        "DELETE FROM link_event WHERE serial=?", "DELETE FROM service_off WHERE serial=?",
+        "DELETE FROM upload WHERE serial=?"})
     database_.run(sql, serial);
 }
 
@@ -86,6 +89,7 @@ bool SqliteStore::remove_device(const std::string& serial) {
   Transaction transaction(database_);
   if (!database_.one_integer("SELECT 1 FROM device WHERE serial=?", serial)) return false;
   remove_rows_of(serial);
+  note_change(serial);
   transaction.commit();
   return true;
 }
@@ -93,6 +97,7 @@ bool SqliteStore::remove_device(const std::string& serial) {
 bool SqliteStore::set_blocked(const std::string& serial, bool blocked) {
   Transaction transaction(database_);
   const bool known = database_.run("UPDATE device SET blocked=? WHERE serial=?", blocked ? 1 : 0, serial) > 0;
+  note_change(serial);
   transaction.commit();
   return known;
 }
@@ -136,22 +141,6 @@ void SqliteStore::note_registration(const DeviceRecord& device) {
       " registered_at=? WHERE serial=?",
       device.hostname, device.site, device.boot_id, device.connect_path, device.keepalive_s, device.keepalive_count,
       device.ping_s, device.registered_at, device.serial);
-  transaction.commit();
-}
-
-void SqliteStore::note_main_state(const std::string& serial, const std::string& state, const std::string& peer,
-                                  const std::string& reason, Millis now) {
-  Transaction transaction(database_, Transaction::Kind::Quick);
-  database_.run("UPDATE device SET state=?, peer=?, last_reason=?, state_since=? WHERE serial=?", state, peer, reason,
-                now, serial);
-  transaction.commit();
-}
-
-void SqliteStore::forget_connections(Millis now) {
-  Transaction transaction(database_);
-  database_.run(
-      "UPDATE device SET state='disconnected', last_reason='restarting', state_since=? WHERE state='connected'", now);
-  database_.run("UPDATE service SET state='disconnected', reason='restarting', since=? WHERE state='ready'", now);
   transaction.commit();
 }
 
@@ -214,14 +203,6 @@ std::vector<ServiceRecord> SqliteStore::services(const std::string& serial) {
       },
       serial);
   return found;
-}
-
-void SqliteStore::note_service_state(const std::string& serial, const std::string& service, const std::string& state,
-                                     const std::string& reason, Millis now) {
-  Transaction transaction(database_, Transaction::Kind::Quick);
-  database_.run("UPDATE service SET state=?, reason=?, since=? WHERE serial=? AND service=?", state, reason, now,
-                serial, service);
-  transaction.commit();
 }
 
 }  // namespace hawser::cloud

@@ -12,7 +12,7 @@ constexpr Millis kOldCodeKept = 24 * kHour;  // so that a late one is told apart
 
 }  // namespace
 
-SqliteStore::SqliteStore(const std::string& path) : database_(path) {
+SqliteStore::SqliteStore(const std::string& path) : database_(path), vault_(path + ".key") {
   const auto version = [&] { return database_.one_integer("PRAGMA user_version").value_or(0); };
   if (version() == kSchemaVersion) return;
   Transaction transaction(database_);  // asked again inside: another process may be doing the same
@@ -23,6 +23,10 @@ SqliteStore::SqliteStore(const std::string& path) : database_(path) {
                      "); use that one, or another database");
   if (found < 1) database_.script(kSchema1);
   if (found < 2) database_.script(kSchema2);
+  if (found < 3) {
+    database_.script(kSchema3);
+    seal_passwords();
+  }
   database_.script(("PRAGMA user_version=" + std::to_string(kSchemaVersion)).c_str());
   transaction.commit();
 }
@@ -80,6 +84,7 @@ UnbindOutcome SqliteStore::try_unbind(const std::string& serial, const std::stri
   if (outcome == UnbindOutcome::Done) {
     database_.run("UPDATE unbinding_code SET used=1 WHERE serial=? AND hash=?", serial, code_hash);
     remove_rows_of(serial);
+    note_change(serial);
   } else if (outcome == UnbindOutcome::CodeWrong) {
     database_.run("INSERT INTO unbinding_failure VALUES(?,?)", serial, now);
   }
@@ -94,6 +99,7 @@ Status SqliteStore::add_command(const std::string& serial, const CommandRecord& 
     return Error{"queue_full", "256 commands wait for answers of " + serial + " already; let it answer them first"};
   database_.run("INSERT INTO command(serial, id, name, args, state, created_at) VALUES(?,?,?,?,'open',?)", serial,
                 command.id, command.name, command.args, now);
+  note_change(serial);
   transaction.commit();
   return ok();
 }
@@ -131,6 +137,8 @@ std::optional<CommandRecord> SqliteStore::command(const std::string& serial, con
 void SqliteStore::clean(Millis now) {
   Transaction transaction(database_, Transaction::Kind::Quick);
   database_.run("DELETE FROM token WHERE expires_at<?", now);
+  database_.run("DELETE FROM upload WHERE expires_at<?", now - kOldCodeKept);
+  database_.run("DELETE FROM change WHERE number<=(SELECT max(number) FROM change)-?", kChangesKept);
   database_.run("DELETE FROM event WHERE received_at<?", now - kEventAgeMax);
   database_.run("DELETE FROM unbinding_code WHERE expires_at<?", now - kOldCodeKept);
   database_.run("DELETE FROM unbinding_failure WHERE at<?", now - kHour);

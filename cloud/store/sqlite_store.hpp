@@ -6,6 +6,7 @@
 
 #include "cloud/store/sqlite.hpp"
 #include "cloud/store/store.hpp"
+#include "cloud/store/vault.hpp"
 
 namespace hawser::cloud {
 
@@ -25,7 +26,9 @@ class SqliteStore final : public Store {
 
   explicit SqliteStore(const std::string& path);
 
-  Status add_device(const DeviceRecord& device) override;
+  Status add_device(const DeviceRecord& device, const std::optional<std::string>& password = {}) override;
+  bool set_password(const std::string& serial, const std::optional<std::string>& password) override;
+  std::optional<std::string> password(const std::string& serial) override;
   bool remove_device(const std::string& serial) override;
   bool set_blocked(const std::string& serial, bool blocked) override;
   std::optional<DeviceRecord> device(const std::string& serial) override;
@@ -34,15 +37,16 @@ class SqliteStore final : public Store {
   bool bind(const std::string& serial, const std::string& thumbprint, Millis now) override;
   void note_agent(const std::string& serial, const std::string& agent, const std::string& model) override;
   void note_registration(const DeviceRecord& device) override;
-  void note_main_state(const std::string& serial, const std::string& state, const std::string& peer,
-                       const std::string& reason, Millis now) override;
+  void note_link(const std::string& serial, const std::string& generation, const LinkEvent& event,
+                 bool newest) override;
+  std::vector<LinkEvent> link_events(const std::string& serial, int last) override;
   void forget_connections(Millis now) override;
   void add_tokens(std::span<const TokenRecord> tokens) override;
   std::optional<TokenRecord> token(const std::string& hash) override;
   void set_services(const std::string& serial, std::span<const ServiceRecord> services) override;
   std::vector<ServiceRecord> services(const std::string& serial) override;
-  void note_service_state(const std::string& serial, const std::string& service, const std::string& state,
-                          const std::string& reason, Millis now) override;
+  bool set_service_enabled(const std::string& serial, const std::string& service, bool enabled) override;
+  std::set<std::string> disabled_services(const std::string& serial) override;
   int add_events(const std::string& serial, std::span<const EventRecord> events) override;
   std::vector<EventRecord> events(const std::string& serial, int last) override;
   void add_unbinding_code(const std::string& serial, const std::string& code_hash, Millis expires_at) override;
@@ -51,6 +55,10 @@ class SqliteStore final : public Store {
   std::vector<CommandRecord> open_commands(const std::string& serial) override;
   bool answer_command(const std::string& serial, const std::string& id, bool ok, const std::string& result) override;
   std::optional<CommandRecord> command(const std::string& serial, const std::string& id) override;
+  void add_upload(const std::string& hash, const std::string& serial, Millis expires_at) override;
+  std::optional<std::string> take_upload(const std::string& hash, Millis now) override;
+  bool finish_upload(const std::string& hash, const UploadRecord& outcome) override;
+  std::optional<UploadRecord> upload(const std::string& hash) override;
 
   InboundStream inbound(const StreamKey& key) override;
   void commit_received(std::span<const ReceivedMessage> group, Millis now) override;
@@ -77,10 +85,14 @@ class SqliteStore final : public Store {
   std::vector<StreamFigures> figures(const std::string& serial) override;
 
   std::int64_t data_version() override { return database_.data_version(); }
+  std::optional<std::set<std::string>> changed_since(std::int64_t& seen) override;
+  std::int64_t last_change() override;
   void clean(Millis now) override;
 
  private:
   OutboundStream ensure_outbound(const std::string& serial, const std::string& service);
+  void seal_passwords();
+  void note_change(const std::string& serial);
   void remove_rows_of(const std::string& serial);
   void apply(const ReceivedMessage& message, Millis now);
   Status queue_in_transaction(const std::string& serial, const std::string& service,
@@ -92,6 +104,7 @@ class SqliteStore final : public Store {
   void advance(const ReceivedMessage& message, Millis now);
 
   Database database_;
+  Vault vault_;
 };
 
 }  // namespace hawser::cloud

@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <chrono>
 #include <filesystem>
+#include <set>
 
 #include "cloud/store/schema.hpp"
 #include "tests/catch.hpp"
@@ -16,7 +17,7 @@ namespace {
 struct File {
   File() : path((std::filesystem::temp_directory_path() / ("store_test." + std::to_string(::getpid()))).string()) {}
   ~File() {
-    for (const char* suffix : {"", "-wal", "-shm"}) std::filesystem::remove(path + suffix);
+    for (const char* suffix : {"", "-wal", "-shm", ".key"}) std::filesystem::remove(path + suffix);
   }
   std::string path;
 };
@@ -312,6 +313,92 @@ TEST_CASE("a database of the first version is brought up to the present one with
   SqliteStore store(file.path);
   REQUIRE(store.revision("S", "r"));
   CHECK(store.revision("S", "r")->state == "confirmed");
+}
+
+TEST_CASE("[conn-15] a password is sealed at rest, for its serial alone, and one of an earlier version is sealed too") {
+  const File file;
+  const auto raw = [&](const char* serial) {
+    Database database(file.path);
+    std::string text;
+    database.query(
+        "SELECT password FROM device WHERE serial=?", [&](const Row& row) { text = row.text(0); }, serial);
+    return text;
+  };
+  {
+    Database database(file.path);
+    database.script(kSchema1);
+    database.script(kSchema2);
+    database.script(
+        "PRAGMA user_version=2; INSERT INTO device(serial, model, generation, added_at, password)"
+        " VALUES('OLD','','g',1,'in the clear');");
+  }
+  SqliteStore store(file.path);
+  CHECK(store.password("OLD") == "in the clear");
+  CHECK(store.device("OLD")->password_set);
+  REQUIRE(store.add_device(added("S"), "s3cret"));
+  CHECK(store.password("S") == "s3cret");
+  for (const char* serial : {"OLD", "S"}) {
+    CHECK(raw(serial).starts_with("gcm1:"));
+    CHECK(raw(serial).find("s3cret") == std::string::npos);
+  }
+  CHECK(std::filesystem::status(file.path + ".key").permissions() == std::filesystem::perms(0600));
+  {
+    Database database(file.path);  // one row's secret in another's place opens nothing
+    database.script("UPDATE device SET password=(SELECT password FROM device WHERE serial='S') WHERE serial='OLD'");
+  }
+  CHECK_THROWS_AS(store.password("OLD"), StoreError);
+  CHECK(store.set_password("OLD", std::nullopt));
+  CHECK(store.password("OLD") == std::nullopt);
+  CHECK_FALSE(store.set_password("NOBODY", "x"));
+  std::filesystem::remove(file.path + ".key");
+  SqliteStore without_key(file.path);
+  CHECK_THROWS_AS(without_key.password("S"), StoreError);
+}
+
+TEST_CASE("[state-2] what the cloud saw of connections is bounded, and ends with its binding") {
+  const File file;
+  SqliteStore store(file.path);
+  REQUIRE(store.add_device(added("S")));
+  for (int i = 0; i < Store::kLinkEventsPerDeviceMax + 5; ++i)
+    store.note_link("S", "g1", {"", i % 2 == 0, i + 1, "192.0.2.1", 0, "", ""}, true);
+  const auto events = store.link_events("S", 5000);
+  CHECK(events.size() == static_cast<std::size_t>(Store::kLinkEventsPerDeviceMax));
+  CHECK(events.back().at == Store::kLinkEventsPerDeviceMax + 5);
+  store.note_link("S", "another generation", {"", true, 1, "", 0, "", ""}, true);
+  CHECK(store.link_events("S", 5000).back().at == Store::kLinkEventsPerDeviceMax + 5);
+  REQUIRE(store.remove_device("S"));
+  CHECK(store.link_events("S", 5000).empty());
+}
+
+TEST_CASE("the server is told which serials a command concerned, and when it can no longer be told") {
+  const File file;
+  SqliteStore operators(file.path), server(file.path);
+  std::int64_t seen = server.last_change();
+  REQUIRE(operators.add_device(added("A")));
+  CHECK(server.changed_since(seen)->empty());  // nobody of that serial is connected
+  CHECK(operators.set_blocked("A", true));
+  REQUIRE(operators.add_command("B", {"1", "state", "{}", "open", ""}, 1));
+  CHECK(server.changed_since(seen) == std::set<std::string>{"A", "B"});
+  CHECK(server.changed_since(seen)->empty());
+  for (int i = 0; i < 3; ++i) CHECK(operators.set_blocked("A", false));
+  {
+    Database database(file.path);
+    database.script("DELETE FROM change WHERE number<=(SELECT max(number) FROM change)-1");
+  }
+  CHECK(server.changed_since(seen) == std::nullopt);
+  CHECK(server.changed_since(seen)->empty());
+}
+
+TEST_CASE("[state-4] a place for a bundle is good once, and for a while") {
+  const File file;
+  SqliteStore store(file.path);
+  store.add_upload("h", "S", 1000);
+  CHECK(store.take_upload("h", 1000) == std::nullopt);
+  CHECK(store.take_upload("other", 10) == std::nullopt);
+  CHECK(store.take_upload("h", 999) == "S");
+  CHECK(store.take_upload("h", 999) == std::nullopt);
+  CHECK(store.finish_upload("h", {"S", "done", "/x", "", 7}));
+  CHECK(store.upload("h")->path == "/x");
 }
 
 TEST_CASE("another connection's change is seen, one's own is not") {

@@ -104,6 +104,7 @@ Status SqliteStore::queue_in_transaction(const std::string& serial, const std::s
   for (const std::string& payload : payloads)
     database_.run("INSERT INTO outbound_message VALUES(?,?,?,?)", serial, service, next++, Blob{payload});
   database_.run("UPDATE outbound SET next_seq=? WHERE serial=? AND service=?", next, serial, service);
+  note_change(serial);
   return ok();
 }
 
@@ -163,6 +164,7 @@ void SqliteStore::renew_outbound(const std::string& serial, const std::string& s
 void SqliteStore::queue_text(const std::string& serial, const std::string& service, const std::string& text) {
   Transaction transaction(database_);
   database_.run("INSERT INTO text(serial, service, text) VALUES(?,?,?)", serial, service, text);
+  note_change(serial);
   transaction.commit();
 }
 

@@ -2,6 +2,7 @@
 
 #include <functional>
 #include <optional>
+#include <set>
 #include <span>
 #include <string>
 #include <vector>
@@ -20,7 +21,10 @@ class Store {
   virtual ~Store() = default;
 
   // Devices. add_device is refused for a serial that is there already.
-  virtual Status add_device(const DeviceRecord& device) = 0;
+  virtual Status add_device(const DeviceRecord& device, const std::optional<std::string>& password = {}) = 0;
+  // Sealed at rest. Nothing unsets it; false for an unknown serial.
+  virtual bool set_password(const std::string& serial, const std::optional<std::string>& password) = 0;
+  virtual std::optional<std::string> password(const std::string& serial) = 0;
   virtual bool remove_device(const std::string& serial) = 0;  // with all that is kept of it; its tokens stay to expire
   virtual bool set_blocked(const std::string& serial, bool blocked) = 0;
   virtual std::optional<DeviceRecord> device(const std::string& serial) = 0;
@@ -31,9 +35,13 @@ class Store {
   // What the device said of itself at its authentication; quick. A model that the operator gave stays.
   virtual void note_agent(const std::string& serial, const std::string& agent, const std::string& model) = 0;
   virtual void note_registration(const DeviceRecord& device) = 0;  // quick
-  virtual void note_main_state(const std::string& serial, const std::string& state, const std::string& peer,
-                               const std::string& reason, Millis now) = 0;  // quick
-  virtual void forget_connections(Millis now) = 0;                          // at a start: nobody is connected yet
+  // Into the history, the last kLinkEventsPerDeviceMax of a device, and for the `newest` connection of its kind into
+  // the present state. Nothing for a binding (generation) that is over. Quick.
+  static constexpr int kLinkEventsPerDeviceMax = 1000;
+  virtual void note_link(const std::string& serial, const std::string& generation, const LinkEvent& event,
+                         bool newest) = 0;
+  virtual std::vector<LinkEvent> link_events(const std::string& serial, int last) = 0;  // oldest first
+  virtual void forget_connections(Millis now) = 0;  // at a start: nobody is connected yet
 
   // Tokens, quick. At most kTokensPerOwner of a kind are kept per device and service, the oldest goes.
   static constexpr int kTokensPerOwner = 16;
@@ -43,8 +51,10 @@ class Store {
   // Services of a device, as its last list has them. Grants of services that left the list are withdrawn. Quick.
   virtual void set_services(const std::string& serial, std::span<const ServiceRecord> services) = 0;
   virtual std::vector<ServiceRecord> services(const std::string& serial) = 0;
-  virtual void note_service_state(const std::string& serial, const std::string& service, const std::string& state,
-                                  const std::string& reason, Millis now) = 0;  // quick
+  // What an operator took from a device; a service is enabled unless it stands here. Disabling withdraws its grants.
+  // False for an unknown serial.
+  virtual bool set_service_enabled(const std::string& serial, const std::string& service, bool enabled) = 0;
+  virtual std::set<std::string> disabled_services(const std::string& serial) = 0;
 
   // Events: ids seen in seven days are dropped. Returns how many were new.
   virtual int add_events(const std::string& serial, std::span<const EventRecord> events) = 0;
@@ -60,6 +70,13 @@ class Store {
   virtual std::vector<CommandRecord> open_commands(const std::string& serial) = 0;
   virtual bool answer_command(const std::string& serial, const std::string& id, bool ok, const std::string& result) = 0;
   virtual std::optional<CommandRecord> command(const std::string& serial, const std::string& id) = 0;
+
+  // A place where one bundle may be put once, known by the hash of its token.
+  virtual void add_upload(const std::string& hash, const std::string& serial, Millis expires_at) = 0;
+  // The serial for which it was made, for the first who asks before it expires.
+  virtual std::optional<std::string> take_upload(const std::string& hash, Millis now) = 0;
+  virtual bool finish_upload(const std::string& hash, const UploadRecord& outcome) = 0;  // false: its device is gone
+  virtual std::optional<UploadRecord> upload(const std::string& hash) = 0;
 
   // Device to cloud.
   virtual InboundStream inbound(const StreamKey& key) = 0;
@@ -98,6 +115,11 @@ class Store {
 
   // Rises when another process changed something.
   virtual std::int64_t data_version() = 0;
+  // The serials that operators' commands concerned since `seen`, which moves on; nothing when those can no longer be
+  // told (then every device may be concerned).
+  static constexpr int kChangesKept = 10'000;
+  virtual std::optional<std::set<std::string>> changed_since(std::int64_t& seen) = 0;
+  virtual std::int64_t last_change() = 0;
   // Removes what is over its age or number. Quick.
   virtual void clean(Millis now) = 0;
 };

@@ -2,11 +2,11 @@
 
 #include <spdlog/spdlog.h>
 
-#include <csignal>
 #include <exception>
 #include <utility>
 
 #include "core/base/files.hpp"
+#include "core/base/quiet_thread.hpp"
 
 namespace hawser {
 
@@ -29,14 +29,7 @@ FileWriter::~FileWriter() {
 void FileWriter::write(const std::filesystem::path& file, std::string content, std::string else_say) {
   const std::lock_guard lock(mutex_);
   waiting_[file] = {std::move(content), std::move(else_say)};
-  if (!thread_.joinable()) {
-    // A thread that takes no signals: they are the main thread's.
-    sigset_t all, before;
-    ::sigfillset(&all);
-    ::pthread_sigmask(SIG_SETMASK, &all, &before);
-    thread_ = std::thread([this] { run(); });
-    ::pthread_sigmask(SIG_SETMASK, &before, nullptr);
-  }
+  if (!thread_.joinable()) thread_ = start_quietly([this] { run(); });
   changed_.notify_all();
 }
 

@@ -12,6 +12,8 @@ struct Error {
   std::string code;
   std::string message;
 
+  bool operator==(const Error&) const = default;
+
   // Puts the caller's view in front: "plugin acme.shell: manifest.json: id is missing".
   [[nodiscard]] Error with_context(const std::string& context) const { return {code, context + ": " + message}; }
 };

@@ -33,12 +33,13 @@ std::string dotted(int count) {
 }
 
 const Row kRows[] = {
-    {"B2 no server", "",
-     "hawser.toml:1:1: cloud.server: is missing; add a [[cloud.server]] with domain = \"...\" (finding the cloud by "
-     "DHCP is not supported in this version yet)\n"},
-    {"B2 [cloud] without a server", "[cloud]\n",
-     "hawser.toml:5:1: cloud.server: is missing; add a [[cloud.server]] with domain = \"...\" (finding the cloud by "
-     "DHCP is not supported in this version yet)\n"},
+    {"B10 no server, and no DHCP", "[cloud.dhcp]\nenabled = false\n",
+     "hawser.toml:5:1: cloud.server: is missing; add a [[cloud.server]] with domain = \"...\", or let DHCP name the "
+     "cloud: cloud.dhcp.enabled = true\n"},
+    {"B10 no DHCP with a kind: its domain is named",
+     "[cloud]\nkind = \"cloudnet\"\nallow_incompatible = true\ndhcp.enabled = false\n",
+     "hawser.toml:5:1: cloud.server: is missing; add a [[cloud.server]] with domain = \"...\" (oasis.h3c.com for this "
+     "kind), or let DHCP name the cloud: cloud.dhcp.enabled = true\n"},
     {"B6 unknown table, near", with_server("[clod]\n"),
      "hawser.toml:7:2: clod: is not a known key; did you mean cloud?\n"},
     {"B6 unknown table, far", with_server("[firmware]\n"),
@@ -192,31 +193,50 @@ const Row kRows[] = {
      "hawser.toml:8:19: plugins.enabled: names \"a.b\" twice; remove one\n"},
     {"ip_version", with_server("ip_version = 5\n"),
      "hawser.toml:7:14: cloud.server.ip_version: is 5, must be 4, 6 or \"any\"\n"},
-    {"not yet: ip_version", with_server("ip_version = 4\n"),
-     "hawser.toml:7:14: cloud.server.ip_version: is not supported in this version yet; remove it\n"},
-    {"not yet: vpn_instance", with_server("vpn_instance = \"blue\"\n"),
-     "hawser.toml:7:16: cloud.server.vpn_instance: is not supported in this version yet; remove it\n"},
-    {"not yet: source_ip", with_server("source_ip = \"192.0.2.1\"\n"),
-     "hawser.toml:7:13: cloud.server.source_ip: is not supported in this version yet; remove it\n"},
-    {"not yet: kind", "[cloud]\nkind = \"adwan\"\n" + server("a.example"),
-     "hawser.toml:6:8: cloud.kind: is not supported in this version yet; remove it\n"},
+    {"[conn-14] ip_version in quotes", with_server("ip_version = \"4\"\n"),
+     "hawser.toml:7:14: cloud.server.ip_version: is \"4\", must be 4, 6 or \"any\"\n"},
+    {"[conn-14] vpn_instance", with_server("vpn_instance = \"../blue\"\n"),
+     "hawser.toml:7:16: cloud.server.vpn_instance: is \"../blue\", must be the name of a VRF device or of a network "
+     "namespace: 1 to 64 characters without spaces and /\n"},
+    {"[conn-14] source_ip", with_server("source_ip = \"localhost\"\n"),
+     "hawser.toml:7:13: cloud.server.source_ip: is \"localhost\", must be an IPv4 or IPv6 address of this device, for "
+     "example \"192.0.2.7\"\n"},
+    {"[conn-14] source_ip of another family", with_server("ip_version = 6\nsource_ip = \"127.0.0.1\"\n"),
+     "hawser.toml:8:13: cloud.server.source_ip: is \"127.0.0.1\", which does not go with ip_version = 6; change one of "
+     "the two\n"},
     {"kind", "[cloud]\nkind = \"h3c\"\n" + server("a.example"),
      "hawser.toml:6:8: cloud.kind: is \"h3c\", must be one of \"cloudnet\", \"cloudnet-international\", \"adwan\", "
      "\"generic\"\n"},
-    {"not yet: password, which no fault shows", "[cloud]\npassword = \"sesame\"\n" + server("a.example"),
-     "hawser.toml:6:12: cloud.password: is not supported in this version yet; remove it\n"},
     {"a password of another type is not shown either", "[cloud]\npassword = 4711\n" + server("a.example"),
      "hawser.toml:6:12: cloud.password: must be a string\n"},
-    {"not yet: password_file", "[cloud]\npassword_file = \"/x\"\n" + server("a.example"),
-     "hawser.toml:6:17: cloud.password_file: is not supported in this version yet; remove it\n"},
-    {"not yet: remember_server", "[cloud]\nremember_server = false\n" + server("a.example"),
-     "hawser.toml:6:19: cloud.remember_server: is not supported in this version yet; remove it\n"},
-    {"not yet: interfaces", with_server("[cloud.dhcp]\ninterfaces = [\"eth0\"]\n"),
-     "hawser.toml:8:14: cloud.dhcp.interfaces: is not supported in this version yet; remove it\n"},
-    {"not yet: domain_option", with_server("[cloud.dhcp]\ndomain_option = 224\n"),
-     "hawser.toml:8:17: cloud.dhcp.domain_option: is not supported in this version yet; remove it\n"},
-    {"not yet: password_option", with_server("[cloud.dhcp]\npassword_option = 252\n"),
-     "hawser.toml:8:19: cloud.dhcp.password_option: is not supported in this version yet; remove it\n"},
+    {"[conn-15] two passwords, of which no fault shows one",
+     "[cloud]\npassword = \"sesame\"\npassword_file = \"/x\"\n" + server("a.example"),
+     "hawser.toml:7:17: cloud.password_file: stands beside cloud.password (hawser.toml:6); keep one of them\n"},
+    {"[conn-15] a file that is not there", "[cloud]\npassword_file = \"/nonexistent/x\"\n" + server("a.example"),
+     "hawser.toml:6:17: cloud.password_file: cannot open /nonexistent/x: No such file or directory\n"},
+    {"[conn-15] a relative file", "[cloud]\npassword_file = \"x\"\n" + server("a.example"),
+     "hawser.toml:6:17: cloud.password_file: must be an absolute path, one that begins with /\n"},
+    {"[conn-15] a cipher that is none", "[cloud]\npassword_cipher = \"sesame\"\n" + server("a.example"),
+     "hawser.toml:6:19: cloud.password_cipher: was made on another device, or is damaged; set it anew with hawserctl "
+     "server password\n"},
+    {"remember_server", "[cloud]\nremember_server = 1\n" + server("a.example"),
+     "hawser.toml:6:19: cloud.remember_server: is 1, must be true or false\n"},
+    {"[conn-11] interfaces", with_server("[cloud.dhcp]\ninterfaces = [\"eth0\", \"a name too long\"]\n"),
+     "hawser.toml:8:23: cloud.dhcp.interfaces: is \"a name too long\", must be the name of a network interface: 1 to "
+     "15 "
+     "characters without spaces and /\n"},
+    {"[conn-12] one option for both", with_server("[cloud.dhcp]\npassword_option = 253\n"),
+     "hawser.toml:7:1: cloud.dhcp: takes domain and password from one option, 253; give them two, or password_option = "
+     "0\n"},
+    {"[conn-22] a proxy of another kind", with_server("[cloud.proxy]\nurl = \"socks5://u:sesame@p.example:1\"\n"),
+     "hawser.toml:8:7: cloud.proxy.url: must begin with http://, the one kind of proxy that is supported; write "
+     "\"http://proxy.example:3128\", with user:password@ in front where it asks\n"},
+    {"[conn-22] a proxy's port", with_server("[cloud.proxy]\nurl = \"http://u:sesame@p.example:65536\"\n"),
+     "hawser.toml:8:7: cloud.proxy.url: is no URL; write \"http://proxy.example:3128\", with user:password@ in front "
+     "where it asks\n"},
+    {"[conn-22] no_proxy", with_server("[cloud.proxy]\nno_proxy = [\"a b\"]\n"),
+     "hawser.toml:8:13: cloud.proxy.no_proxy: is \"a b\", must be a domain name, an IP address, or \"*\" for every "
+     "one\n"},
     {"domain_option", with_server("[cloud.dhcp]\ndomain_option = 255\n"),
      "hawser.toml:8:17: cloud.dhcp.domain_option: is 255, must be a whole number from 1 to 254\n"},
     {"B19 ca_file missing", with_server("[cloud.tls]\nca_file = \"/nonexistent/ca.pem\"\n"),

@@ -1,5 +1,7 @@
 #include "core/config/forms.hpp"
 
+#include <Poco/Net/IPAddress.h>
+
 #include <algorithm>
 #include <cctype>
 #include <string_view>
@@ -11,7 +13,9 @@ namespace {
 
 constexpr std::size_t kDomainBytesMax = 253;  // RFC 1035 §2.3.4, as text
 constexpr std::size_t kLabelBytesMax = 63;
-constexpr std::size_t kPathBytesMax = 4095;  // PATH_MAX less its NUL
+constexpr std::size_t kNamespaceBytesMax = 64;
+constexpr std::size_t kInterfaceBytesMax = 15;  // IFNAMSIZ less its NUL
+constexpr std::size_t kPathBytesMax = 4095;     // PATH_MAX less its NUL
 
 bool is_lower(char c) { return c >= 'a' && c <= 'z'; }
 bool is_digit(char c) { return c >= '0' && c <= '9'; }
@@ -83,6 +87,32 @@ std::string check_plugin_id(const std::string& text) {
 std::string check_action_name(const std::string& text) {
   const auto is_good = [](char c) { return is_lower(c) || is_digit(c) || c == '_' || c == '-'; };
   return all(text, 64, is_good) ? "" : "1 to 64 of a-z 0-9 _ -";
+}
+
+std::string check_vpn_instance(const std::string& text) {
+  const auto is_good = [](char c) { return c > ' ' && c < 0x7f && c != '/'; };
+  if (text.empty() || (all(text, kNamespaceBytesMax, is_good) && text != "." && text != "..")) return "";
+  return "the name of a VRF device or of a network namespace: 1 to 64 characters without spaces and /";
+}
+
+std::string check_source_ip(const std::string& text) {
+  Poco::Net::IPAddress address;
+  if (text.empty() || (text.find('%') == text.npos && Poco::Net::IPAddress::tryParse(text, address))) return "";
+  return "an IPv4 or IPv6 address of this device, for example \"192.0.2.7\"";
+}
+
+std::string check_interface(const std::string& text) {
+  const auto is_good = [](char c) { return c > ' ' && c < 0x7f && c != '/'; };
+  const bool good = all(text, kInterfaceBytesMax, is_good) && text != "." && text != "..";
+  return good ? "" : "the name of a network interface: 1 to 15 characters without spaces and /";
+}
+
+std::string check_no_proxy(const std::string& text) {
+  std::string name = text.substr(text.rfind("*.", 0) == 0 ? 2 : text.rfind('.', 0) == 0 ? 1 : 0);
+  const auto slash = name.find('/');
+  Poco::Net::IPAddress address;
+  if (text == "*" || Poco::Net::IPAddress::tryParse(name.substr(0, slash), address)) return "";
+  return check_domain(name).empty() ? "" : "a domain name, an IP address, or \"*\" for every one";
 }
 
 std::string check_absolute_path(const std::string& text) {

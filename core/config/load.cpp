@@ -1,7 +1,9 @@
 #include "core/config/load.hpp"
 
 #include <algorithm>
+#include <new>
 
+#include "core/config/cloud_rules.hpp"
 #include "core/config/device.hpp"
 #include "core/config/forms.hpp"
 #include "core/config/plugin_file.hpp"
@@ -12,31 +14,15 @@ namespace {
 
 namespace fs = std::filesystem;
 
-// *.toml of a folder in the order of their names. A folder that is not there has none; one that cannot be listed is a
-// fault.
-std::vector<fs::path> toml_files(const fs::path& folder, Faults& faults) {
-  std::vector<fs::path> files;
-  std::error_code error;
-  if (!fs::exists(folder, error) && !error) return files;
-  for (fs::directory_iterator entry(folder, error), end; !error && entry != end; entry.increment(error)) {
-    const auto& path = entry->path();
-    if (path.extension() == ".toml" && path.filename().string()[0] != '.') files.push_back(path);
-  }
-  if (error)
-    faults.add({std::make_shared<const std::string>(folder.string()), 0, 0}, "",
-               "cannot be listed: " + error.message() + "; it must be a folder that the agent may read");
-  std::sort(files.begin(), files.end());
-  return files;
-}
-
 // Reads files one over the other, and looks at each by itself too: what a later file replaces is no less wrong.
 class Layers {
  public:
-  explicit Layers(Faults& faults) : faults_(faults) {}
+  Layers(Faults& faults, const std::optional<Overlay>& overlay) : faults_(faults), overlay_(overlay) {}
 
   void add(const fs::path& file) {
     faults_.name_file(file.string());
-    auto tree = read_toml(file, faults_);
+    auto tree = overlay_ && file == overlay_->file ? parse_toml(overlay_->text, file.string(), faults_)
+                                                   : read_toml(file, faults_);
     if (!tree) {
       complete_ = false;
       return;
@@ -58,6 +44,7 @@ class Layers {
 
  private:
   Faults& faults_;
+  const std::optional<Overlay>& overlay_;
   Node root_;
   bool complete_ = true;
   bool in_site_ = false;
@@ -99,11 +86,18 @@ void read_plugins(const fs::path& folder, Settings& settings, Faults& faults) {
   }
 }
 
-LoadResult load_all(const fs::path& config_dir, const DeviceSources& sources) {
+std::vector<fs::path> conf_d_files(const fs::path& config_dir, const std::optional<Overlay>& overlay, Faults& faults) {
+  auto files = toml_files(config_dir / "conf.d", faults);
+  if (overlay && std::find(files.begin(), files.end(), overlay->file) == files.end())
+    files.insert(std::upper_bound(files.begin(), files.end(), overlay->file), overlay->file);
+  return files;
+}
+
+LoadResult load_all(const fs::path& config_dir, const DeviceSources& sources, const std::optional<Overlay>& overlay) {
   Faults faults;
-  Layers layers(faults);
+  Layers layers(faults, overlay);
   layers.add(config_dir / "hawser.toml");
-  for (const auto& file : toml_files(config_dir / "conf.d", faults)) layers.add(file);
+  for (const auto& file : conf_d_files(config_dir, overlay, faults)) layers.add(file);
   const Node* site = device_key(layers.root(), "site");
   std::error_code ignored;
   if (site && site->kind == Node::Kind::Text) {
@@ -118,7 +112,10 @@ LoadResult load_all(const fs::path& config_dir, const DeviceSources& sources) {
   walk(layers.root(), "", schema(draft), faults);
   if (layers.complete()) {
     check_servers(draft, layers.root(), faults);
+    take_password(draft, sources, faults);
+    take_proxy(draft, sources, faults);
     fill_in_device(draft.settings, layers.root(), sources, faults);
+    check_hardware(draft, layers.root(), config_dir, faults);
   }
   read_plugins(config_dir / "plugins.d", draft.settings, faults);
   LoadResult result{std::nullopt, faults.faults(), faults.warnings()};
@@ -128,10 +125,14 @@ LoadResult load_all(const fs::path& config_dir, const DeviceSources& sources) {
 
 }  // namespace
 
-LoadResult load(const fs::path& config_dir, const DeviceSources& sources) {
+LoadResult load(const fs::path& config_dir, const DeviceSources& sources, const std::optional<Overlay>& overlay) {
   try {
-    return load_all(config_dir, sources);
-  } catch (const std::exception& problem) {  // out of memory, an impossible path
+    auto placed = overlay;
+    if (placed) placed->file = config_dir / placed->file;
+    return load_all(config_dir, sources, placed);
+  } catch (const std::bad_alloc&) {
+    throw;  // no fault of the configuration: one who is started again for it may well succeed
+  } catch (const std::exception& problem) {  // an impossible path
     return {std::nullopt, {config_dir.string() + ": cannot be read: " + problem.what()}, {}};
   }
 }

@@ -80,6 +80,49 @@ Rule action(std::map<std::string, Action>& into) {
   };
 }
 
+Rule permissions(std::optional<std::vector<Permission>>& into) {
+  return [&into](const Node& value, const std::string& key, Faults& faults) {
+    std::vector<std::string> texts_read;
+    const std::size_t before = faults.count();
+    texts(texts_read, kPermissionsMax)(value, key, faults);
+    if (faults.count() != before) return;
+    into.emplace();
+    for (const Node& item : value.items) {
+      auto permission = read_permission(item.text);
+      if (permission) {
+        into->push_back(std::move(*permission));
+      } else {
+        faults.add(item.place, key, permission.error().message);
+      }
+    }
+  };
+}
+
+Rule limits(PluginLimits& into) {
+  Fields fields;
+  for (const LimitRow& row : kLimitRows) {
+    auto& member = into.*row.member;
+    if (row.member == &PluginLimits::stall_s) {
+      const auto take = [&member](std::chrono::seconds time) { member = time.count(); };
+      fields.push_back({std::string(row.name),
+                        whole_seconds(take, std::chrono::seconds(row.least), std::chrono::seconds(row.most))});
+    } else {
+      const auto take = [&member](std::int64_t number) { member = number; };
+      fields.push_back({std::string(row.name), whole_number(take, row.least, row.most)});
+    }
+  }
+  return table(std::move(fields));
+}
+
+Rule spool(SpoolSettings& into) {
+  return [&into](const Node& value, const std::string& key, Faults& faults) {
+    std::string mode = "safe";
+    table({{"bytes", integer(into.bytes, kSpoolBytesLeast, kSpoolBytesMost)},
+           {"mode", choice(mode, {"safe", "relaxed"})}})(value, key, faults);
+    into.mode = mode == "relaxed" ? SpoolMode::Relaxed : SpoolMode::Safe;
+  };
+}
+
 }  // namespace
 
 PluginSettings read_plugin_file(const std::filesystem::path& folder, const std::string& id, Faults& faults) {
@@ -92,7 +135,10 @@ PluginSettings read_plugin_file(const std::filesystem::path& folder, const std::
   if (const auto tree = read_toml(file, faults))
     walk(*tree, "",
          {{"config", plugin_config(settings.config)},
-          {"actions", named_tables(check_action_name, action(settings.actions))}},
+          {"actions", named_tables(check_action_name, action(settings.actions))},
+          {"permissions", permissions(settings.permissions)},
+          {"limits", limits(settings.limits)},
+          {"spool", spool(settings.spool)}},
          faults);
   return settings;
 }

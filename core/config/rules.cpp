@@ -253,13 +253,4 @@ Rule named_tables(Check name, Rule each) {
   };
 }
 
-Rule not_yet(Rule form, std::function<bool(const Node&)> is_default) {
-  return [=](const Node& value, const std::string& key, Faults& faults) {
-    const std::size_t before = faults.count();
-    form(value, key, faults);
-    if (faults.count() == before && !is_default(value))
-      faults.add(value.place, key, "is not supported in this version yet; remove it");
-  };
-}
-
 }  // namespace hawser::config

@@ -45,9 +45,6 @@ Rule tables(Rule each);
 // A table whose names the operator chooses: `each` is called with every value and "key.name".
 Rule named_tables(Check name, Rule each);
 
-// For what a later version does: the form is checked, then anything but `fallback` is a fault that says so.
-Rule not_yet(Rule form, std::function<bool(const Node&)> is_default);
-
 std::string show(const Node& value);  // as a fault shows it
 // The texts of faults.
 std::string wrong(const Node& value, const std::string& wanted);  // "is 0, must be <wanted>"

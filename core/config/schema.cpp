@@ -5,29 +5,15 @@
 #include <map>
 
 #include "core/base/encoding.hpp"
+#include "core/config/cloud_rules.hpp"
 #include "core/config/forms.hpp"
+#include "core/config/hardware.hpp"
 #include "core/config/trust.hpp"
 
 namespace hawser::config {
 namespace {
 
 using Kind = Node::Kind;
-
-Rule later(Rule form, std::string only) {
-  return not_yet(std::move(form), [only](const Node& value) { return value.kind == Kind::Text && value.text == only; });
-}
-
-bool is_empty_list(const Node& value) { return value.items.empty(); }
-
-Rule ip_version(std::string& unused) {
-  const Rule form = [&unused](const Node& value, const std::string& key, Faults& faults) {
-    const bool good = (value.kind == Kind::Integer && (value.integer == 4 || value.integer == 6)) ||
-                      (value.kind == Kind::Text && value.text == "any");
-    if (!good) faults.add(value.place, key, wrong(value, "4, 6 or \"any\""));
-    unused.clear();
-  };
-  return later(form, "any");
-}
 
 Rule server(Draft& draft) {
   return [&draft](const Node& value, const std::string& key, Faults& faults) {
@@ -39,10 +25,11 @@ Rule server(Draft& draft) {
          {{"role", choice(role, {"primary", "backup"})},
           {"domain", text(made.server.domain, check_domain)},
           {"ports", integers(ports, kPortsMax, 1, 65535)},
-          {"ip_version", ip_version(draft.unused_text)},
-          {"vpn_instance", later(text(draft.unused_text), "")},
-          {"source_ip", later(text(draft.unused_text), "")}},
+          {"ip_version", ip_version(made.server.binding.ip_version)},
+          {"vpn_instance", text(made.server.binding.vpn_instance, check_vpn_instance)},
+          {"source_ip", text(made.server.binding.source_ip, check_source_ip)}},
          faults);
+    check_binding(made.server.binding, value, key, faults);
     if (!value.find("domain"))
       faults.add(value.place, key + ".domain", "is missing; write the cloud's domain name, domain = \"cloud.example\"");
     made.server.primary = role == "primary";
@@ -65,35 +52,53 @@ Rule ca_file(std::string& into) {
   };
 }
 
-Rule dhcp(Draft& draft) {
-  const Rule enabled = [&draft](const Node& value, const std::string& key, Faults& faults) {
-    bool on = false;
-    boolean(on)(value, key, faults);
-    draft.dhcp = on ? value.place : Place{};
+Rule dhcp(Dhcp& to) {
+  return [&to](const Node& value, const std::string& key, Faults& faults) {
+    table({{"enabled", boolean(to.enabled)},
+           {"domain_option", integer(to.domain_option, 1, 254)},
+           {"password_option", integer(to.password_option, 0, 254)},
+           {"interfaces", texts(to.interfaces, kInterfacesMax, check_interface)}})(value, key, faults);
+    if (to.domain_option == to.password_option)
+      faults.add(value.place, key,
+                 "takes domain and password from one option, " + std::to_string(to.domain_option) +
+                     "; give them two, or password_option = 0");
   };
-  const auto is_number = [](std::int64_t only) { return [only](const Node& v) { return v.integer == only; }; };
-  return table({{"enabled", enabled},
-                {"domain_option", not_yet(integer<std::int64_t>(draft.unused_number, 1, 254), is_number(253))},
-                {"password_option", not_yet(integer<std::int64_t>(draft.unused_number, 0, 254), is_number(0))},
-                {"interfaces", not_yet(texts(draft.unused_texts, 64), is_empty_list)}});
+}
+
+Rule cloud_kind(Draft& draft) {
+  return [&draft](const Node& value, const std::string& key, Faults& faults) {
+    std::string kind;
+    choice(kind, {"cloudnet", "cloudnet-international", "adwan", "generic"})(value, key, faults);
+    draft.kind = value.place;
+    if (const auto known = cloud_kind_of(kind)) draft.settings.kind = *known;
+  };
+}
+
+// A text that no fault shows, with its place.
+Rule placed_secret(Draft::Secret& into) {
+  return [&into](const Node& value, const std::string& key, Faults& faults) {
+    secret(into.text)(value, key, faults);
+    into.place = value.place;
+  };
 }
 
 Rule cloud(Draft& draft) {
   Settings& to = draft.settings;
-  const auto is_true = [](const Node& value) { return value.truth; };
-  return table({{"kind", later(choice(draft.unused_text, {"cloudnet", "cloudnet-international", "adwan", "generic"}),
-                               "generic")},
+  return table({{"kind", cloud_kind(draft)},
+                {"allow_incompatible", boolean(to.allow_incompatible)},
                 {"authentication_port", integer<std::uint16_t>(to.authentication_port, 1, 65535)},
-                {"password_file", later(secret(draft.unused_text), "")},
-                {"password_cipher", later(secret(draft.unused_text), "")},
-                {"password", later(secret(draft.unused_text), "")},
-                {"remember_server", not_yet(boolean(draft.unused_truth), is_true)},
+                {"password_file", placed_secret(draft.password_file)},
+                {"password_cipher", placed_secret(draft.password_cipher)},
+                {"password", placed_secret(draft.password)},
+                {"remember_server", boolean(to.remember_server)},
                 {"server", tables(server(draft))},
                 {"keepalive", table({{"interval", duration(to.keepalive_interval, 10s, 600s)},
                                      {"count", integer(to.keepalive_count, 1, 60)}})},
                 {"ping", table({{"interval", duration(to.ping_interval, 5s, 600s)}})},
                 {"tls", table({{"ca_file", ca_file(to.ca_file)}})},
-                {"dhcp", dhcp(draft)}});
+                {"proxy", table({{"url", placed_secret(draft.proxy_url)},
+                                 {"no_proxy", texts(to.proxy.no_proxy, kNoProxyMax, check_no_proxy)}})},
+                {"dhcp", dhcp(to.dhcp)}});
 }
 
 std::string ordinal(std::size_t number) {
@@ -139,6 +144,12 @@ std::uint16_t first_port(const Server& server, const Settings& settings) {
   return server.ports.empty() ? settings.authentication_port : server.ports[0];
 }
 
+// The guide's names for the clouds that have one.
+std::string usual_domain(CloudKind kind) {
+  if (kind == CloudKind::Cloudnet) return " (oasis.h3c.com for this kind)";
+  return kind == CloudKind::CloudnetInternational ? " (oasiscloud.h3c.com for this kind)" : "";
+}
+
 // Domain names alphabetically, ports descending (the guide; conn-9).
 void put_in_stored_order(Settings& settings) {
   for (Server& server : settings.servers) std::sort(server.ports.begin(), server.ports.end(), std::greater<>());
@@ -158,7 +169,9 @@ Fields schema(Draft& draft) {
                             {"site", text(to.site, check_site)},
                             {"hostname", text(to.hostname, hostname)}})},
           {"cloud", cloud(draft)},
-          {"plugins", table({{"enabled", texts(to.enabled, kPluginsMax, check_plugin_id)}})},
+          {"plugins", table({{"enabled", texts(to.enabled, kPluginsMax, check_plugin_id)},
+                             {"development_mode", boolean(to.development_mode)},
+                             {"first_uid", integer(to.first_uid, kFirstUidLeast, kFirstUidMost)}})},
           {"log", table({{"level", choice(to.log_level, {"trace", "debug", "info", "warn", "error"})}})}};
 }
 
@@ -167,25 +180,15 @@ void check_servers(Draft& draft, const Node& root, Faults& faults) {
   check_names(draft, faults);
   const Node* cloud = root.find("cloud");
   const Node* list = cloud ? cloud->find("server") : nullptr;
-  if (draft.servers.empty()) {
-    if (list && (list->kind != Kind::Array || !list->items.empty()))
-      return;  // there, though as nothing that can be used
-    faults.add(
-        cloud ? cloud->place : root.place, "cloud.server",
-        "is missing; add a [[cloud.server]] with domain = \"...\" (finding the cloud by DHCP is not supported in "
-        "this version yet)");
-    return;
+  if (!draft.servers.empty()) {
+    for (const auto& made : draft.servers) draft.settings.servers.push_back(made.server);
+    return put_in_stored_order(draft.settings);
   }
-  for (const auto& made : draft.servers) draft.settings.servers.push_back(made.server);
-  put_in_stored_order(draft.settings);
-  const Server& first = draft.settings.servers.front();
-  if (!first.domain.empty() && (draft.servers.size() > 1 || first.ports.size() > 1))
-    faults.warn(draft.servers.front().place, "cloud.server",
-                "this version uses one server and port only, the first in stored order: " + first.domain + ":" +
-                    std::to_string(first_port(first, draft.settings)));
-  if (draft.dhcp.file)
-    faults.warn(draft.dhcp, "cloud.dhcp.enabled",
-                "finding the cloud by DHCP is not supported in this version yet; the configured server is used");
+  if (draft.settings.dhcp.enabled) return;                                  // a lease will name the cloud
+  if (list && (list->kind != Kind::Array || !list->items.empty())) return;  // there, though nothing that can be used
+  faults.add(cloud ? cloud->place : root.place, "cloud.server",
+             "is missing; add a [[cloud.server]] with domain = \"...\"" + usual_domain(draft.settings.kind) +
+                 ", or let DHCP name the cloud: cloud.dhcp.enabled = true");
 }
 
 }  // namespace hawser::config

@@ -5,9 +5,14 @@
 
 namespace hawser::config {
 
-inline constexpr std::size_t kPortsMax = 3;     // of one domain name (the guide)
-inline constexpr std::size_t kBackupsMax = 8;   // beside one primary (the guide)
+inline constexpr std::size_t kPortsMax = 3;    // of one domain name (the guide)
+inline constexpr std::size_t kBackupsMax = 8;  // beside one primary (the guide)
+inline constexpr std::size_t kInterfacesMax = 64;
+inline constexpr std::size_t kNoProxyMax = 64;
 inline constexpr std::size_t kPluginsMax = 64;  // services in a registration, sdk/protocol.md §3
+
+// Below are the system's own users; 2^32-1 means nobody at all.
+inline constexpr std::int64_t kFirstUidLeast = 1000, kFirstUidMost = 4'294'967'294 - kPluginUids;
 
 // What the keys of hawser.toml say, one by one, before the rules between them.
 struct Draft {
@@ -16,14 +21,15 @@ struct Draft {
     Place place;  // of the table
     std::vector<Place> ports;
   };
-  Settings settings;  // without servers and plugins
+  Settings settings;  // without servers, password, proxy and plugins
   std::vector<ServerDraft> servers;
-  Place dhcp;  // of cloud.dhcp.enabled = true, where it is written
-  // Where values go whose meaning comes in a later version.
-  std::string unused_text;
-  bool unused_truth = false;
-  std::vector<std::string> unused_texts;
-  std::int64_t unused_number = 0;
+  // A key with its place; no file where it is not written.
+  struct Secret {
+    std::string text;
+    Place place;
+  };
+  Secret password, password_file, password_cipher, proxy_url;
+  Place kind;
 };
 
 // Every key of hawser.toml, conf.d and sites. The rules write to `draft`, which must outlive them.

@@ -1,5 +1,7 @@
 #include "core/config/show.hpp"
 
+#include "core/config/hardware.hpp"
+
 namespace hawser::config {
 namespace {
 
@@ -28,6 +30,10 @@ json::Array servers(const Settings& settings) {
     object->set("role", server.primary ? "primary" : "backup");
     object->set("domain", server.domain);
     object->set("ports", ports);
+    const auto& [ip_version, vpn_instance, source_ip] = server.binding;
+    object->set("ip_version", ip_version == IpVersion::Any ? "any" : ip_version == IpVersion::V4 ? "4" : "6");
+    object->set("vpn_instance", vpn_instance);
+    object->set("source_ip", source_ip);
     array->add(object);
   }
   return array;
@@ -39,10 +45,32 @@ json::Object one(const std::string& name, const Poco::Dynamic::Var& value) {
   return object;
 }
 
+json::Object dhcp(const Dhcp& settings) {
+  auto object = one("enabled", settings.enabled);
+  object->set("domain_option", settings.domain_option);
+  object->set("password_option", settings.password_option);
+  object->set("interfaces", texts(settings.interfaces));
+  return object;
+}
+
+// Without the credentials.
+json::Object proxy(const Proxy& settings) {
+  auto object = one("host", settings.host);
+  object->set("port", static_cast<int>(settings.port));
+  object->set("no_proxy", texts(settings.no_proxy));
+  return object;
+}
+
 json::Object cloud(const Settings& settings) {
   auto keepalive = one("interval", static_cast<Poco::Int64>(settings.keepalive_interval.count()));
   keepalive->set("count", settings.keepalive_count);
   auto object = json::make_object();
+  object->set("kind", name_of(settings.kind));
+  object->set("allow_incompatible", settings.allow_incompatible);
+  object->set("remember_server", settings.remember_server);
+  object->set("password", settings.password.empty() ? "not set" : "set");
+  object->set("dhcp", dhcp(settings.dhcp));
+  if (!settings.proxy.host.empty()) object->set("proxy", proxy(settings.proxy));
   object->set("authentication_port", static_cast<int>(settings.authentication_port));
   object->set("server", servers(settings));
   object->set("keepalive", keepalive);
@@ -62,6 +90,20 @@ json::Object plugin(const PluginSettings& settings) {
   auto object = one("file", settings.file.string());
   object->set("config", settings.config);
   object->set("actions", actions);
+  if (settings.permissions) {
+    auto permissions = json::make_array();
+    for (const auto& permission : *settings.permissions) permissions->add(permission.text());
+    object->set("permissions", permissions);
+  }
+  auto limits = json::make_object();
+  for (const LimitRow& row : kLimitRows) {
+    if (const auto& value = settings.limits.*row.member)
+      limits->set(std::string(row.name), static_cast<Poco::Int64>(*value));
+  }
+  object->set("limits", limits);
+  auto spool = one("bytes", static_cast<Poco::Int64>(settings.spool.bytes));
+  spool->set("mode", settings.spool.mode == SpoolMode::Safe ? "safe" : "relaxed");
+  object->set("spool", spool);
   return object;
 }
 
@@ -71,7 +113,10 @@ json::Object to_json(const Settings& settings) {
   auto object = json::make_object();
   object->set("device", device(settings));
   object->set("cloud", cloud(settings));
-  object->set("plugins", one("enabled", texts(settings.enabled)));
+  auto plugins = one("enabled", texts(settings.enabled));
+  plugins->set("development_mode", settings.development_mode);
+  plugins->set("first_uid", static_cast<Poco::Int64>(settings.first_uid));
+  object->set("plugins", plugins);
   auto each = json::make_object();
   for (const auto& [id, one_plugin] : settings.plugins) each->set(id, plugin(one_plugin));
   object->set("plugins.d", each);

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <map>
 #include <string>
 
 #include "core/config/load.hpp"
@@ -11,7 +12,15 @@ namespace hawser::config {
 class ConfigFolder : public TestFolder {
  public:
   // With a device that has no hardware to ask.
-  LoadResult load() const { return config::load(path(), {path() / "no-dmi", path() / "no-tree"}); }
+  LoadResult load() const { return config::load(path(), sources()); }
+  DeviceSources sources() const {
+    const auto variable = [this](const char* name) {
+      const auto set = environment.find(name);
+      return set == environment.end() ? std::string() : set->second;
+    };
+    return {path() / "no-dmi", path() / "no-tree", path() / "state", variable};
+  }
+  std::map<std::string, std::string> environment;
   // Without the folder's own name in front.
   std::string relative(std::string line) const {
     const std::string prefix = path().string() + "/";

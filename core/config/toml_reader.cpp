@@ -9,7 +9,9 @@
 #include <cerrno>
 #include <cstdio>
 #include <map>
+#include <sstream>
 #include <system_error>
+#include <variant>
 
 #include "core/base/encoding.hpp"
 #include "core/base/files.hpp"
@@ -18,7 +20,7 @@
 #define TOML_MAX_NESTED_VALUES 16
 #define TOML_EXCEPTIONS 0
 #define TOML_HEADER_ONLY 1
-#define TOML_ENABLE_FORMATTERS 0
+#define TOML_ENABLE_FORMATTERS 1
 #include <toml++/toml.h>
 
 namespace hawser::config {
@@ -75,6 +77,44 @@ Node convert(const toml::node& from, const File& file) {
       break;
   }
   return node;
+}
+
+using Value = std::variant<std::string, std::int64_t, double, bool, toml::array, toml::table>;
+
+toml::table to_table(const Node& from);
+toml::array to_array(const Node& from);
+
+// No key of ours is a date or time: a file with one does not get this far.
+Value to_value(const Node& from) {
+  switch (from.kind) {
+    case Node::Kind::Integer:
+      return from.integer;
+    case Node::Kind::Float:
+      return from.number;
+    case Node::Kind::Boolean:
+      return from.truth;
+    case Node::Kind::Array:
+      return to_array(from);
+    case Node::Kind::Table:
+      return to_table(from);
+    default:
+      return from.text;
+  }
+}
+
+toml::array to_array(const Node& from) {
+  toml::array list;
+  for (const Node& item : from.items)
+    std::visit([&](auto&& value) { list.push_back(std::forward<decltype(value)>(value)); }, to_value(item));
+  return list;
+}
+
+toml::table to_table(const Node& from) {
+  toml::table table;
+  for (const Member& member : from.members)
+    std::visit([&](auto&& value) { table.insert_or_assign(member.name, std::forward<decltype(value)>(value)); },
+               to_value(member.node));
+  return table;
 }
 
 // Line and column (both from 1, columns in characters) of a byte.
@@ -169,6 +209,12 @@ std::string unreadable(const std::filesystem::path& file, int number) {
 
 }  // namespace
 
+std::string to_toml(const Node& table) {
+  std::ostringstream out;
+  out << toml::toml_formatter{to_table(table)} << "\n";
+  return out.str();
+}
+
 const Node* Node::find(std::string_view name) const {
   const auto member = std::find_if(members.begin(), members.end(), [&](const Member& m) { return m.name == name; });
   return member == members.end() ? nullptr : &member->node;
@@ -229,6 +275,21 @@ void merge(Node& into, Node over) {
       merge(into.members[old->second].node, std::move(member.node));
     }
   }
+}
+
+std::vector<std::filesystem::path> toml_files(const std::filesystem::path& folder, Faults& faults) {
+  std::vector<std::filesystem::path> files;
+  std::error_code error;
+  if (!std::filesystem::exists(folder, error) && !error) return files;
+  for (std::filesystem::directory_iterator entry(folder, error), end; !error && entry != end; entry.increment(error)) {
+    const auto& path = entry->path();
+    if (path.extension() == ".toml" && path.filename().string()[0] != '.') files.push_back(path);
+  }
+  if (error)
+    faults.add({std::make_shared<const std::string>(folder.string()), 0, 0}, "",
+               "cannot be listed: " + error.message() + "; it must be a folder that the agent may read");
+  std::sort(files.begin(), files.end());
+  return files;
 }
 
 }  // namespace hawser::config

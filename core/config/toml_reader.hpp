@@ -44,6 +44,13 @@ struct Member {
 std::optional<Node> read_toml(const std::filesystem::path& file, Faults& faults);
 std::optional<Node> parse_toml(std::string_view text, const std::string& file, Faults& faults);
 
+// *.toml of a folder in the order of their names, hidden ones left out. A folder that is not there has none; one that
+// cannot be listed is a fault.
+std::vector<std::filesystem::path> toml_files(const std::filesystem::path& folder, Faults& faults);
+
+// The tree as TOML: keys alphabetically, without comments.
+std::string to_toml(const Node& table);
+
 // Tables merge key by key; anything else of `over` replaces what stands in `into`.
 void merge(Node& into, Node over);
 

@@ -6,6 +6,7 @@
 #include <openssl/x509.h>
 
 #include <memory>
+#include <new>
 
 #include "core/base/files.hpp"
 
@@ -15,10 +16,21 @@ namespace {
 constexpr std::size_t kCaFileBytesMax = 4 * 1024 * 1024;
 constexpr const char* kRight = "; name a PEM file with the certificate of the cloud's CA";
 
+// Empties OpenSSL's queue and tells its last error. Without memory no file can be called damaged.
+unsigned long last_error() {
+  unsigned long last = 0;
+  while (const unsigned long error = ERR_get_error()) {
+    if (ERR_GET_REASON(error) == ERR_R_MALLOC_FAILURE) throw std::bad_alloc();
+    last = error;
+  }
+  return last;
+}
+
 // Certificates up to the first one that cannot be read; `broken` tells whether such a one ended it.
 int count_certificates(const std::string& text, bool& broken) {
   const std::unique_ptr<BIO, decltype(&BIO_free)> memory(BIO_new_mem_buf(text.data(), static_cast<int>(text.size())),
                                                          &BIO_free);
+  if (!memory) throw std::bad_alloc();
   int count = 0;
   ERR_clear_error();
   // The callback keeps OpenSSL from asking for a pass phrase on the terminal.
@@ -27,8 +39,7 @@ int count_certificates(const std::string& text, bool& broken) {
     X509_free(certificate);
     ++count;
   }
-  broken = ERR_GET_REASON(ERR_peek_last_error()) != PEM_R_NO_START_LINE;
-  ERR_clear_error();
+  broken = ERR_GET_REASON(last_error()) != PEM_R_NO_START_LINE;
   return count;
 }
 

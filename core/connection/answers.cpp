@@ -47,8 +47,11 @@ std::string words(const transport::HttpAnswer& answer, const std::optional<Cloud
   return error->message.empty() ? status : status + ": " + error->message;
 }
 
+// With what a person should make of an answer that no Hawser cloud gives.
 Error bad_response(const transport::HttpAnswer& answer, const std::string& what) {
-  return {"bad_response", what + "; " + shown(answer)};
+  const Error error{"bad_response", what + "; " + shown(answer)};
+  const auto hint = transport::hint_of(answer);
+  return hint.empty() ? error : error.with_context(hint);
 }
 
 // Every status that is the same for all requests: 403, 429, 503, and what should not be.
@@ -129,21 +132,24 @@ Judged<Registration> judge_registration(const transport::HttpAnswer& answer) {
 
 Judged<std::monostate> judge_upgrade(const transport::HttpAnswer& answer) {
   const auto error = error_of(answer);
-  const Error refused{"upgrade_refused", words(answer, error)};
+  Error refused{"upgrade_refused", words(answer, error)};
+  if (const auto hint = transport::hint_of(answer, true); !hint.empty()) refused = refused.with_context(hint);
   if (answer.status == 401) return {Verdict::TokenRefused, std::nullopt, {refused, std::nullopt, false}};
   if (answer.status == 429 || answer.status == 503 || (answer.status == 403 && error))
     return {Verdict::Failed, std::nullopt, setback_of(answer)};
   return {Verdict::Failed, std::nullopt, {refused, std::nullopt, false}};
 }
 
-std::optional<std::string> nonce_of(const transport::HttpAnswer& answer) {
-  const auto nonce = answer.header("hawser-nonce");
-  if (!nonce || nonce->size() < 16 || nonce->size() > 128) return std::nullopt;
+bool is_nonce(const std::string& text) {
   const auto fits = [](char c) {
     return (c >= 'A' && c <= 'Z') || (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c == '-' || c == '_';
   };
-  if (!std::all_of(nonce->begin(), nonce->end(), fits)) return std::nullopt;
-  return nonce;
+  return text.size() >= 16 && text.size() <= 128 && std::all_of(text.begin(), text.end(), fits);
+}
+
+std::optional<std::string> nonce_of(const transport::HttpAnswer& answer) {
+  auto nonce = answer.header("hawser-nonce");
+  return nonce && is_nonce(*nonce) ? nonce : std::nullopt;
 }
 
 std::optional<std::chrono::system_clock::time_point> date_of(const transport::HttpAnswer& answer) {

@@ -46,6 +46,7 @@ Judged<Registration> judge_registration(const transport::HttpAnswer& answer);
 // the setback. 404 and 410 are the caller's to look at.
 Judged<std::monostate> judge_upgrade(const transport::HttpAnswer& answer);
 
+bool is_nonce(const std::string& text);  // 16 to 128 of base64url
 // The nonce that an answer brought, if it is well-formed.
 std::optional<std::string> nonce_of(const transport::HttpAnswer& answer);
 // The Date header (RFC 9110 IMF-fixdate), if it is there and well-formed.

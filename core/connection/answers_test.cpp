@@ -45,9 +45,11 @@ TEST_CASE("hostile answers of the authentication are bad_response") {
   CHECK(judged.setback.error.code == "bad_response");
 }
 
-TEST_CASE("a bad answer is shown with its first 120 printable characters, and a token never") {
+TEST_CASE("[F55] a bad answer is named and shown with its first 120 printable characters, and a token never") {
   const auto html = judge_authentication(answer(200, "<html>\n" + std::string(200, 'x')));
   CHECK(html.setback.error.message.find(R"(HTTP 200: <html>\x0axxx)") != std::string::npos);
+  const auto foreign = judge_authentication(answer(200, "<html>", {{"content-type", "text/html; charset=utf-8"}}));
+  CHECK(foreign.setback.error.message.find("not a Hawser cloud: HTTP 200 text/html") == 0);
   CHECK(html.setback.error.message.find(std::string(130, 'x')) == std::string::npos);
   const auto leak = judge_authentication(answer(200, R"({"token":"SECRET","expires_in":60,)"));
   CHECK(leak.setback.error.code == "bad_response");

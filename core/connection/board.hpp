@@ -21,8 +21,11 @@ class Board {
     observer_.on_snapshot(snapshot_);
   }
 
-  void enter(State state) {
+  // `also`: what changes in the same moment, so that no snapshot contradicts itself.
+  template <typename Also>
+  void enter(State state, Also also) {
     change([&](Snapshot& s) {
+      also(s);
       const bool resting = state == State::Idle || state == State::Waiting;
       s.device_state = resting ? kStateNames[0] : name_of(state);  // the guide has no word for waiting
       s.cloud_connection_state = resting ? "Unconnected" : state == State::RequestSuccess ? "Established" : "Request";
@@ -32,16 +35,22 @@ class Board {
       }
     });
   }
+  void enter(State state) {
+    enter(state, [](Snapshot&) {});
+  }
 
   void process(const char* process_state) {
     change([&](Snapshot& s) { s.process_state = process_state; });
   }
 
   void count(const Reports::Counts& counts) {
-    if (counts.dropped == snapshot_.reports_dropped && counts.full == snapshot_.report_queue_full_count) return;
+    if (counts.dropped == snapshot_.reports_dropped && counts.full == snapshot_.report_queue_full_count &&
+        counts.unbound == snapshot_.reports_unbound)
+      return;
     change([&](Snapshot& s) {
       s.reports_dropped = counts.dropped;
       s.report_queue_full_count = counts.full;
+      s.reports_unbound = counts.unbound;
     });
   }
 

@@ -88,8 +88,15 @@ bool Commands::begin(const std::string& id) {
   return under_way_.insert(id).second;
 }
 
-std::string Commands::finish(const std::string& id, const Result<json::Object>& result) {
-  under_way_.erase(id);
+void Commands::clear() {
+  results_.clear();
+  under_way_.clear();
+  bytes_ = 0;
+  save();
+}
+
+std::optional<std::string> Commands::finish(const std::string& id, const Result<json::Object>& result) {
+  if (under_way_.erase(id) == 0) return std::nullopt;
   std::string message = message_of(id, result);
   if (message.size() > kResultBytesMax)
     message = message_of(id, Error{"too_big", "the result is larger than a message may be"});

@@ -27,7 +27,9 @@ class Commands {
   // True when `id` is new: carry it out. False while it is being carried out.
   bool begin(const std::string& id);
   // Keeps the result and returns the command_result to send.
-  std::string finish(const std::string& id, const Result<json::Object>& result);
+  // Nothing for an id that is not being carried out: its binding is gone.
+  std::optional<std::string> finish(const std::string& id, const Result<json::Object>& result);
+  void clear();  // the binding that they belonged to is gone
 
  private:
   struct Kept {

@@ -48,9 +48,10 @@ enum class Outcome {
   Drained,
   WaitOver,
   Reset,
+  Changed,  // another configuration or lease: the attempt or the connection does not fit it
   Stopped
 };
-inline constexpr std::array<std::string_view, 21> kOutcomeNames{"started",
+inline constexpr std::array<std::string_view, 22> kOutcomeNames{"started",
                                                                 "connected",
                                                                 "connected, token in hand",
                                                                 "nonce required",
@@ -70,6 +71,7 @@ inline constexpr std::array<std::string_view, 21> kOutcomeNames{"started",
                                                                 "drained",
                                                                 "wait over",
                                                                 "reset",
+                                                                "changed",
                                                                 "stopped"};
 
 enum class Action {
@@ -87,9 +89,10 @@ enum class Action {
   WaitForTwin,             // another device with our serial replaced us
   WaitHalfMinute,
   WaitForDrain,
+  WaitForServer,  // until there is a server whose turn it is; that is at once, where it asked for no wait
   Rest
 };
-inline constexpr std::array<std::string_view, 15> kActionNames{"dial",
+inline constexpr std::array<std::string_view, 16> kActionNames{"dial",
                                                                "authenticate",
                                                                "keep the token",
                                                                "register",
@@ -103,6 +106,7 @@ inline constexpr std::array<std::string_view, 15> kActionNames{"dial",
                                                                "wait for the twin",
                                                                "wait half a minute",
                                                                "wait as the drain asked",
+                                                               "wait for a server",
                                                                "rest"};
 
 constexpr std::string_view name_of(State state) { return kStateNames[static_cast<std::size_t>(state)]; }
@@ -114,7 +118,7 @@ using Row = Transition<State, Outcome, Action>;
 // clang-format off
 inline constexpr std::array kTable{
     //  from                       on                           then                              to
-    Row{State::Idle,               Outcome::Started,            Action::Dial,                     State::Connecting},
+    Row{State::Idle,               Outcome::Started,            Action::WaitForServer,            State::Waiting},
 
     Row{State::Connecting,         Outcome::Connected,          Action::Authenticate,             State::RequestAuth},
     Row{State::Connecting,         Outcome::ConnectedWithToken, Action::Register,                 State::Register},
@@ -145,15 +149,24 @@ inline constexpr std::array kTable{
 
     Row{State::Waiting,            Outcome::WaitOver,           Action::Dial,                     State::Connecting},
 
-    // An operator's reset begins a new round at once, wherever it finds us.
-    Row{State::Connecting,         Outcome::Reset,              Action::Dial,                     State::Connecting},
-    Row{State::RequestAuth,        Outcome::Reset,              Action::Dial,                     State::Connecting},
-    Row{State::RequestAuthSuccess, Outcome::Reset,              Action::Dial,                     State::Connecting},
-    Row{State::Register,           Outcome::Reset,              Action::Dial,                     State::Connecting},
-    Row{State::RegisterSuccess,    Outcome::Reset,              Action::Dial,                     State::Connecting},
-    Row{State::RequestHandshake,   Outcome::Reset,              Action::Dial,                     State::Connecting},
-    Row{State::RequestSuccess,     Outcome::Reset,              Action::Dial,                     State::Connecting},
-    Row{State::Waiting,            Outcome::Reset,              Action::Dial,                     State::Connecting},
+    // An operator's reset begins a new round at once, wherever it finds us; a change goes on with the server that is due.
+    Row{State::Connecting,         Outcome::Reset,              Action::WaitForServer,            State::Waiting},
+    Row{State::RequestAuth,        Outcome::Reset,              Action::WaitForServer,            State::Waiting},
+    Row{State::RequestAuthSuccess, Outcome::Reset,              Action::WaitForServer,            State::Waiting},
+    Row{State::Register,           Outcome::Reset,              Action::WaitForServer,            State::Waiting},
+    Row{State::RegisterSuccess,    Outcome::Reset,              Action::WaitForServer,            State::Waiting},
+    Row{State::RequestHandshake,   Outcome::Reset,              Action::WaitForServer,            State::Waiting},
+    Row{State::RequestSuccess,     Outcome::Reset,              Action::WaitForServer,            State::Waiting},
+    Row{State::Waiting,            Outcome::Reset,              Action::WaitForServer,            State::Waiting},
+
+    Row{State::Connecting,         Outcome::Changed,            Action::WaitForServer,            State::Waiting},
+    Row{State::RequestAuth,        Outcome::Changed,            Action::WaitForServer,            State::Waiting},
+    Row{State::RequestAuthSuccess, Outcome::Changed,            Action::WaitForServer,            State::Waiting},
+    Row{State::Register,           Outcome::Changed,            Action::WaitForServer,            State::Waiting},
+    Row{State::RegisterSuccess,    Outcome::Changed,            Action::WaitForServer,            State::Waiting},
+    Row{State::RequestHandshake,   Outcome::Changed,            Action::WaitForServer,            State::Waiting},
+    Row{State::RequestSuccess,     Outcome::Changed,            Action::WaitForServer,            State::Waiting},
+    Row{State::Waiting,            Outcome::Changed,            Action::WaitForServer,            State::Waiting},
 
     Row{State::Connecting,         Outcome::Stopped,            Action::Rest,                     State::Idle},
     Row{State::RequestAuth,        Outcome::Stopped,            Action::Rest,                     State::Idle},
@@ -166,7 +179,7 @@ inline constexpr std::array kTable{
 };
 // clang-format on
 
-// What each action may come to, besides Reset and Stopped, which every action but Rest may.
+// What each action may come to, besides Reset, Changed and Stopped, which every action but Rest may.
 struct ActionOutcomes {
   Action action;
   std::array<Outcome, 6> outcomes;
@@ -192,6 +205,7 @@ inline constexpr std::array kActionOutcomes{
     may_come_to(Action::WaitForTwin, Outcome::WaitOver),
     may_come_to(Action::WaitHalfMinute, Outcome::WaitOver),
     may_come_to(Action::WaitForDrain, Outcome::WaitOver),
+    may_come_to(Action::WaitForServer, Outcome::WaitOver),
 };
 
 constexpr bool every_outcome_has_a_row() {

@@ -7,6 +7,7 @@
 #include <openssl/crypto.h>
 #include <openssl/ec.h>
 #include <openssl/err.h>
+#include <openssl/hmac.h>
 #include <openssl/pem.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -41,6 +42,15 @@ std::string openssl_words() {
   const char* reason = code == 0 ? nullptr : ERR_reason_error_string(code);
   ERR_clear_error();
   return reason == nullptr ? "no reason given" : reason;
+}
+
+Result<std::string> hmac_sha256(const std::string& key, const std::string& data) {
+  std::array<unsigned char, EVP_MAX_MD_SIZE> mac{};
+  unsigned size = 0;
+  if (HMAC(EVP_sha256(), key.data(), static_cast<int>(key.size()), reinterpret_cast<const unsigned char*>(data.data()),
+           data.size(), mac.data(), &size) == nullptr)
+    return Error{"bad_key", "the password's proof cannot be made: " + openssl_words()};
+  return std::string(reinterpret_cast<const char*>(mac.data()), size);
 }
 
 Error key_fault(const std::filesystem::path& file, const std::string& what) {
@@ -159,12 +169,17 @@ json::Object DeviceKey::public_jwk() const {
 std::string DeviceKey::thumbprint() const { return base64url(sha256(json::to_text(public_jwk()))); }
 
 Result<std::string> make_proof(const DeviceKey& key, const std::string& serial, const std::string& host,
-                               const std::string& nonce) {
+                               const std::string& nonce, const std::string& password) {
   auto payload = json::make_object();
   payload->set("serial", serial);
   payload->set("aud", host);
   payload->set("nonce", nonce);
   payload->set("jwk", key.public_jwk());
+  if (!password.empty()) {
+    const auto mac = hmac_sha256(password, nonce + "." + serial + "." + key.thumbprint() + "." + host);
+    if (!mac) return mac.error();
+    payload->set("pwd", base64url(*mac));
+  }
   const std::string signed_part = base64url(R"({"alg":"ES256"})") + "." + base64url(json::to_text(payload));
   const auto signature = key.sign(signed_part);
   if (!signature) return signature.error();

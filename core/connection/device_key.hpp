@@ -39,8 +39,9 @@ class DeviceKey {
   std::string x_, y_;  // 32 bytes each
 };
 
-// The JWS of sdk/protocol.md §2. `host` is the server's as the device knows it, canonical (canonical_host()).
+// The JWS of sdk/protocol.md §2. `host` is the server's as the device knows it, canonical (canonical_host()). An empty
+// password: no `pwd`.
 Result<std::string> make_proof(const DeviceKey& key, const std::string& serial, const std::string& host,
-                               const std::string& nonce);
+                               const std::string& nonce, const std::string& password);
 
 }  // namespace hawser::connection

@@ -154,7 +154,7 @@ TEST_CASE("the public key has the members of RFC 7638 in their order, and no pri
 TEST_CASE("a proof holds serial, aud, nonce and key, and is signed over its first two parts") {
   const TestFolder folder;
   const auto key = DeviceKey::load_or_make(folder.path() / "device.key");
-  const auto proof = make_proof(*key, "S-1", "cloud.example.com", "nonce-nonce-nonce");
+  const auto proof = make_proof(*key, "S-1", "cloud.example.com", "nonce-nonce-nonce", "");
   REQUIRE(proof);
   const auto first = proof->find('.'), second = proof->rfind('.');
   CHECK(*from_base64url(proof->substr(0, first)) == R"({"alg":"ES256"})");

@@ -23,6 +23,7 @@ Outcome Driver::perform(Action action) {
     case Action::Dial:
       authenticated_again_ = registered_again_ = false;
       nonce_refusals_ = 0;
+      waits_.dialling();
       return steps_.perform(action, waits_.server());
     case Action::ForgetTokenAndWaitSpread:
     case Action::ForgetTokenAndWaitLong:
@@ -33,6 +34,7 @@ Outcome Driver::perform(Action action) {
     case Action::WaitForTwin:
     case Action::WaitHalfMinute:
     case Action::WaitForDrain:
+    case Action::WaitForServer:
       return steps_.wait_until(due(action));
     default:
       return steps_.perform(action, waits_.server());
@@ -53,6 +55,8 @@ TimePoint Driver::due(Action wait) {
       return waits_.after_try_later(now, loss);
     case Action::WaitForDrain:
       return waits_.after_drain(now, loss);
+    case Action::WaitForServer:
+      return waits_.due();
     default:
       return waits_.after_loss(now, loss);
   }
@@ -75,8 +79,8 @@ Outcome Driver::limited(Outcome outcome) {
       if (registered_again_) return Outcome::Failed;
       registered_again_ = true;
       return outcome;
-    case Outcome::Reset:
-      waits_.reset();
+    case Outcome::Established:
+      waits_.established();
       return outcome;
     default:
       return outcome;

@@ -13,7 +13,7 @@ class Steps {
   virtual TimePoint now() const = 0;
   // Every action but the waits and Rest; `server` is the index of the server whose turn it is.
   virtual Outcome perform(Action action, std::size_t server) = 0;
-  // WaitOver, Reset or Stopped.
+  // WaitOver, Reset or Stopped. What changes meanwhile may change the end of the wait, and whose turn it is.
   virtual Outcome wait_until(TimePoint due) = 0;
   virtual const Setback& setback() const = 0;  // of the last Failed, TokenRefused, NotRegistered or NonceRequired
   virtual const Loss& loss() const = 0;        // of the last connection
@@ -22,12 +22,13 @@ class Steps {
   virtual void entered(State from, State to, Outcome outcome) = 0;
 };
 
-// Walks the table until it is stopped. Lives and dies on the connection thread.
+// Walks the table until it is stopped. Lives and dies on the connection thread. The steps know the waits too: a reset,
+// and whatever changes the list, is theirs to tell them.
 class Driver {
  public:
   static constexpr unsigned kNonceRefusalsMax = 3;  // the third in a row is a failure
 
-  Driver(Steps& steps, Waits waits) : steps_(steps), waits_(std::move(waits)) {}
+  Driver(Steps& steps, Waits& waits) : steps_(steps), waits_(waits) {}
 
   void run();
 
@@ -37,7 +38,7 @@ class Driver {
   TimePoint due(Action wait);
 
   Steps& steps_;
-  Waits waits_;
+  Waits& waits_;
   unsigned nonce_refusals_ = 0;       // in a row
   bool authenticated_again_ = false;  // each once per attempt
   bool registered_again_ = false;

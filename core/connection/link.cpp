@@ -40,6 +40,15 @@ const CloseRule* rule_for(std::uint16_t code) {
   return rule == kCloseRules.end() ? nullptr : &*rule;
 }
 
+json::Object binding_of(const Target& target) {
+  const IpVersion family = target.binding.ip_version;
+  auto binding = json::make_object();
+  binding->set("ip_version", family == IpVersion::V4 ? "4" : family == IpVersion::V6 ? "6" : "any");
+  binding->set("vpn_instance", target.binding.vpn_instance);
+  binding->set("source_ip", target.binding.source_ip);
+  return binding;
+}
+
 std::string keepalive_text(std::int64_t seq) { return R"({"type":"keepalive","seq":)" + std::to_string(seq) + "}"; }
 
 }  // namespace
@@ -60,10 +69,12 @@ Error down_reason(const transport::Closing& closing) {
   return {keepalive ? "keepalive_expired" : std::string(rule->reason), detail};
 }
 
-Link::Link(Shared& shared, transport::WebSocket& socket, seconds spread)
+Link::Link(Shared& shared, transport::WebSocket& socket, seconds spread, const Target& target, Adopt adopt)
     : shared_(shared),
       socket_(socket),
       spread_(spread),
+      binding_(binding_of(target)),
+      adopt_(std::move(adopt)),
       keepalive_(Clock::now(), random_between(0ms, shared.settings.keepalive_interval),
                  shared.settings.keepalive_interval, shared.settings.keepalive_count),
       ping_(Clock::now(), shared.settings.ping_interval) {}
@@ -75,29 +86,37 @@ Outcome Link::run() {
   do {
     take_over_requests();
     run_due(Clock::now());
+    if (abandoned_) break;
   } while (socket_.turn(*this, next_due()) == transport::WebSocket::Turn::Open);
   return ended();
 }
 
 void Link::take_over_requests() {
   const auto results = take_requests(shared_);
-  if (const auto interrupted = shared_.interrupts.taken()) {
+  const auto interrupted = shared_.interrupts.taken();
+  if (interrupted && *interrupted != Outcome::Changed) {
     const bool reset = *interrupted == Outcome::Reset;
     leave(*interrupted, 1000, "normal",
           {reset ? "reset_by_operator" : "normal", reset ? "an operator asked for it" : "the agent stops"});
     leaving_ = *interrupted;  // whatever we were leaving for before
   }
+  if (const auto impact = adopt_()) follow_change(*impact);
   for (const auto& result : results) socket_.send_text(result);
 }
 
 void Link::run_due(TimePoint now) {
   if (leaving_) return;
-  if (ping_.is_hung_up(now, socket_.last_inbound()))
-    return leave(Outcome::Lost, 4008, "hang_up", {"hang_up", "no byte came for ping interval + 15 s"});
+  if (ping_.is_hung_up(now, socket_.last_inbound())) return hang_up("no byte came for ping interval + 15 s");
+  if (look_ && now >= look_->limit) {
+    lost_locally_ = true;
+    return hang_up("no answer to a ping after a change of the network");
+  }
   if (ping_.is_due(now)) socket_.ping("");
   keep_alive(now);
   if (drain_ && now >= drain_->leave_at && !leaving_)
     leave(Outcome::Drained, 4011, "drained", {"drained", "the cloud asked us to leave"});
+  if (leaving_) return;
+  unbind(now);
   if (leaving_) return;
   ask_for_grants(now);
   send_reports();
@@ -136,7 +155,10 @@ TimePoint Link::next_due() const {
   if (leaving_) return TimePoint::max();  // the transport limits a close
   TimePoint next = std::min(keepalive_.next(), ping_.next(socket_.last_inbound()));
   if (shared_.grants_wanted && asked_at_) next = std::min(next, *asked_at_ + kListRequestGap);
-  if (asked_at_ && !answered_) next = std::min(next, *asked_at_ + kListAnswerLimit);
+  if (asked_at_ && !answered_) next = std::min(next, *asked_at_ + shared_.limits.list_answer);
+  if (look_) next = std::min(next, look_->limit);
+  for (const Unbinding& unbinding : unbindings_) next = std::min(next, unbinding.limit);
+  if (unbound_until_) next = std::min(next, *unbound_until_);
   if (reach_waits()) next = std::min(next, keepalive_.next_extra());
   if (drain_) next = std::min(next, drain_->leave_at);
   return next;
@@ -144,7 +166,7 @@ TimePoint Link::next_due() const {
 
 void Link::ask_for_grants(TimePoint now) {
   if (asked_at_ && now < *asked_at_ + kListRequestGap) return;
-  const bool again = asked_at_ && !answered_ && now >= *asked_at_ + kListAnswerLimit;
+  const bool again = asked_at_ && !answered_ && now >= *asked_at_ + shared_.limits.list_answer;
   if (!shared_.grants_wanted && !again) return;
   // An answer that is late counts as long as the list is the same one.
   if (shared_.grants_wanted) asked_ids_.clear();
@@ -180,24 +202,43 @@ void Link::leave(Outcome outcome, std::uint16_t code, std::string_view reason, E
   socket_.close(code, reason);
 }
 
+// A Close goes out, for a peer that still hears; no answer is waited for, so that the connection is down from now on.
+void Link::hang_up(std::string detail) {
+  leave(Outcome::Lost, 4008, "hang_up", {"hang_up", std::move(detail)});
+  socket_.turn(*this, Clock::now());
+  abandoned_ = true;
+}
+
 Outcome Link::ended() {
   const transport::Closing& closing = socket_.closing();
-  const Error why = leaving_ ? leaving_why_ : down_reason(closing);
+  Error why = leaving_ ? leaving_why_ : down_reason(closing);
+  const bool said = closing.by_peer && closing.code != 1006;
+  const Outcome outcome = leaving_ ? *leaving_ : closing.by_peer ? outcome_of_close(closing.code) : Outcome::Lost;
+  if (look_ && !leaving_ && !said) lost_locally_ = true;  // before its answer came: the network took it
+  // Unbound by an operator of the cloud, or in answer to a request whose result was lost on the way.
+  if (!leaving_ && said && closing.code == 4010 && !unbound_until_) let_go(unbindings_.empty() ? 0 : unbindings_[0].id);
+  if (unbound_until_) why = {"unbound", why.message};
+  end_unbindings({"not_connected", "the connection ended before the cloud answered"});
+  note_down(why);
+  if (unbound_until_ && outcome != Outcome::Stopped && outcome != Outcome::Reset) return Outcome::Removed;
+  if (!leaving_ && outcome == Outcome::Replaced) tell_twin(closing.reason);
+  // A drain is what the cloud asked for, whatever ended the connection before its time (conn-20).
+  return drain_ && (outcome == Outcome::Lost || outcome == Outcome::Changed) ? Outcome::Drained : outcome;
+}
+
+void Link::note_down(const Error& why) {
   const bool report_lost = shared_.reports.connection_ended();
   const auto at = std::chrono::system_clock::now();
-  shared_.board.change([&](Snapshot& s) {
+  shared_.board.enter(State::Waiting, [&](Snapshot& s) {
     s.last_down = why;
     s.last_down_at = at;
     if (!report_lost) return;
     s.last_report_failure = why;
     s.last_report_failure_at = at;
   });
-  shared_.tell({"down", "", why.code, why.message});
-  if (leaving_) return *leaving_;
-  const Outcome outcome = closing.by_peer ? outcome_of_close(closing.code) : Outcome::Lost;
-  if (outcome == Outcome::Replaced)
-    shared_.tell({"twin", "", "replaced", closing.reason == "replaced" ? "" : closing.reason});
-  return drain_ && outcome == Outcome::Lost ? Outcome::Drained : outcome;
+  const Event down{"down", "", why.code, why.message};
+  // The next cloud may be another organization's: what ended here is not its affair.
+  unbound_until_ ? shared_.observer.on_event(down) : shared_.tell(down);
 }
 
 }  // namespace hawser::connection

@@ -23,7 +23,8 @@ const std::vector<Link::Message>& Link::messages() {
                                               {"subconnection_revoke", &Link::subconnection_revoke},
                                               {"report_ack", &Link::report_ack},
                                               {"command", &Link::command},
-                                              {"drain", &Link::drain}};
+                                              {"drain", &Link::drain},
+                                              {"unbind_result", &Link::unbind_result}};
   return kMessages;
 }
 
@@ -95,7 +96,10 @@ Status Link::subconnection_update(const json::Object& message) {
 
 void Link::tell_grants(std::vector<json::Object> grants, std::vector<Refusal> refused) {
   spdlog::info("main connection: {} grants, {} refused", grants.size(), refused.size());
-  for (json::Object& grant : grants) grant->set("reconnect_spread_s", static_cast<Poco::Int64>(spread_.count()));
+  for (json::Object& grant : grants) {
+    grant->set("reconnect_spread_s", static_cast<Poco::Int64>(spread_.count()));
+    grant->set("binding", binding_);
+  }
   shared_.observer.on_grants(std::move(grants), std::move(refused));
 }
 
@@ -131,7 +135,7 @@ Status Link::command(const json::Object& message) {
   if (!shared_.commands.begin(*id)) return ok();
   spdlog::info("main connection: command {} ({})", printable(*name, 64), printable(*id, 64));
   if (*name == "reconnect") {
-    socket_.send_text(shared_.commands.finish(*id, json::make_object()));
+    if (const auto answer = shared_.commands.finish(*id, json::make_object())) socket_.send_text(*answer);
     leave(Outcome::Lost, 1000, "normal", {"normal", "the cloud asked us to connect anew"});
     return ok();
   }

@@ -94,7 +94,7 @@ TEST_CASE("[conn-2] an unknown serial is refused, shown with its reason, and ask
   CHECK(snapshot.backoff > 59s);
   CHECK(snapshot.backoff <= 5min);
   SECTION("an operator's reset asks at once") {
-    device.connection->reset();
+    device.connection->reset(false);
     CHECK(device.is_established());
   }
 }

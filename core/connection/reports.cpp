@@ -105,4 +105,13 @@ bool Reports::connection_ended() {
   return unanswered;
 }
 
+void Reports::clear() {
+  const std::lock_guard lock(mutex_);
+  counts_.unbound += kept_.size();
+  kept_.clear();
+  under_way_.reset();
+  told_dropped_ = counts_.dropped;
+  full_ = false;
+}
+
 }  // namespace hawser::connection

@@ -21,6 +21,7 @@ class Reports {
 
   struct Counts {
     std::uint64_t dropped = 0;  // reason queue_full
+    std::uint64_t unbound = 0;  // of a binding that is gone
     std::uint64_t full = 0;     // how often the queue went from not full to full
   };
 
@@ -38,6 +39,7 @@ class Reports {
   bool acknowledged(const std::string& report_id);  // false for an id that is not the one under way
   // The connection is over: what is not acknowledged goes again. True when a report was under way.
   bool connection_ended();
+  void clear();  // the binding that they belonged to is gone
 
  private:
   struct Kept {

@@ -100,16 +100,33 @@ TEST_CASE("the last 256 results of commands are kept over a restart and answer a
     CHECK_FALSE(commands.begin("a"));  // it is under way
     auto result = json::make_object();
     result->set("n", 7);
-    answer = commands.finish("a", result);
+    answer = commands.finish("a", result).value_or("");
     CHECK(answer == R"({"type":"command_result","id":"a","ok":true,"result":{"n":7}})");
+    CHECK(commands.begin("b"));
     (void)commands.finish("b", Error{"unknown_command", "no such command"});
   }
   Commands again(file);
   CHECK(again.kept("a") == answer);
   CHECK(again.kept("b")->find(R"("ok":false,"error":{"code":"unknown_command")") != std::string::npos);
-  for (int i = 0; i < 255; ++i) (void)again.finish("c" + std::to_string(i), json::make_object());
+  for (int i = 0; i < 255; ++i) {
+    CHECK(again.begin("c" + std::to_string(i)));
+    (void)again.finish("c" + std::to_string(i), json::make_object());
+  }
   CHECK_FALSE(again.kept("a"));
   CHECK(again.kept("b"));
+}
+
+TEST_CASE("[conn-16] what belonged to another binding is forgotten, also over a restart, and answered to nobody") {
+  const TestFolder folder;
+  const auto file = folder.path() / "commands.json";
+  Commands commands(file);
+  CHECK(commands.begin("done"));
+  (void)commands.finish("done", json::make_object());
+  CHECK(commands.begin("under way"));
+  commands.clear();
+  CHECK_FALSE(commands.kept("done"));
+  CHECK_FALSE(commands.finish("under way", json::make_object()));
+  CHECK_FALSE(Commands(file).kept("done"));
 }
 
 TEST_CASE("a broken file of results is set aside, a result that is too large becomes an error") {
@@ -120,7 +137,8 @@ TEST_CASE("a broken file of results is set aside, a result that is too large bec
   CHECK(std::filesystem::exists(folder.path() / "commands.json.broken"));
   auto large = json::make_object();
   large->set("x", std::string(200'000, 'x'));
-  CHECK(commands.finish("a", large).find("too_big") != std::string::npos);
+  CHECK(commands.begin("a"));
+  CHECK(commands.finish("a", large).value_or("").find("too_big") != std::string::npos);
 }
 
 TEST_CASE("the floor of the certificates rises with the cloud's dates and is kept over a restart") {

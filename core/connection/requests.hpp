@@ -14,14 +14,26 @@ namespace hawser::connection {
 // What other threads ask of the connection thread, bounded: the newest list wins, the rest has a limit. Any thread.
 class Requests {
  public:
-  static constexpr std::size_t kReachMax = 64;     // beyond it the oldest is forgotten
-  static constexpr std::size_t kResultsMax = 256;  // beyond it the oldest is forgotten; the cloud repeats its command
+  static constexpr std::size_t kReachMax = 64;       // beyond it the oldest is forgotten
+  static constexpr std::size_t kUnbindingsMax = 16;  // beyond it the next is refused
+  static constexpr std::size_t kResultsMax = 256;    // beyond it the oldest is forgotten; the cloud repeats its command
 
+  struct Unbinding {
+    std::uint64_t id = 0;
+    std::string code;
+  };
   struct Taken {
     std::optional<std::vector<Offer>> offers;
     bool grants = false;
     std::vector<std::uint64_t> reach;
     std::vector<std::pair<std::string, Result<json::Object>>> results;
+    std::vector<Unbinding> unbindings;
+  };
+  // Of the configuration, the lease and the network: taken apart from the rest, where it can be acted upon.
+  struct Change {
+    std::optional<config::Settings> settings;
+    std::optional<std::optional<DhcpOffer>> dhcp;
+    bool route = false, resumed = false;
   };
 
   void offers(std::vector<Offer> offers) {
@@ -43,14 +55,41 @@ class Requests {
     waiting_.results.emplace_back(std::move(id), std::move(result));
   }
 
+  bool unbind(std::uint64_t id, std::string code) {  // false: too many wait
+    const std::lock_guard lock(mutex_);
+    if (waiting_.unbindings.size() == kUnbindingsMax) return false;
+    waiting_.unbindings.push_back({id, std::move(code)});
+    return true;
+  }
+  void configure(config::Settings settings) {
+    const std::lock_guard lock(mutex_);
+    change().settings = std::move(settings);
+  }
+  void dhcp(std::optional<DhcpOffer> offer) {
+    const std::lock_guard lock(mutex_);
+    change().dhcp = std::move(offer);
+  }
+  void network(NetworkChange what) {
+    const std::lock_guard lock(mutex_);
+    (what == NetworkChange::Resumed ? change().resumed : change().route) = true;
+  }
+
+  std::optional<Change> take_change() {
+    const std::lock_guard lock(mutex_);
+    return std::exchange(change_, std::nullopt);
+  }
+
   Taken take() {
     const std::lock_guard lock(mutex_);
     return std::exchange(waiting_, {});
   }
 
  private:
-  std::mutex mutex_;  // guards waiting_
+  Change& change() { return change_ ? *change_ : change_.emplace(); }
+
+  std::mutex mutex_;  // guards the two below
   Taken waiting_;
+  std::optional<Change> change_;
 };
 
 }  // namespace hawser::connection

@@ -11,22 +11,29 @@ Each list is used up one entry per request; a missing entry means the honest ans
   {"delay_ms": N}                 before the honest answer, or before the one described
   {"keep_alive": false}           the connection ends after the answer
 "tls": [{"stall": true}] holds the TLS handshake of the n-th connection for ever. "names": what the certificate is for.
+"password": what `pwd` proves; null: no `pwd` may be shown. "expires_in": of a token. "unbind": what answers a code, after
+which the main connection is closed with 4010 where it says ok; without it codes are not answered. "tcp": true says when
+TCP was accepted, before TLS.
 "ack": false leaves keepalives unanswered; "grants", "refused": what a subconnection_list says; "url": the URL given out.
 
 The first line on standard output is {"port","connect_port","ca"}; then one line for each thing seen. A line on standard
 input is something to do on the open main connection: {"send": object}, {"text": string}, {"binary": hex},
-{"close": code, "reason": text}, {"abort": true}, {"ack": true|false}.
+{"close": code, "reason": text}, {"abort": true}, {"rst": true} (TCP's), {"ack": true|false},
+{"plan": {...}} changes the plan, {"echo": true} is said when all before it is done.
 """
 
 import asyncio
 import base64
 import datetime
+import hashlib
+import hmac
 import ipaddress
 import json
 import os
 import secrets
 import socket
 import ssl
+import struct
 import sys
 
 from cryptography import x509
@@ -76,7 +83,7 @@ def write_certificates(folder, names):
         return thing.public_bytes(serialization.Encoding.PEM)
 
     ca_key, key = ec.generate_private_key(ec.SECP256R1()), ec.generate_private_key(ec.SECP256R1())
-    ca_name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "Scripted CA")])
+    ca_name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "Scripted CA " + secrets.token_hex(4))])
     ca = sign(ca_name, ca_name, ca_key, ca_key, True)
     leaf = sign(x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, names[0])]), ca_name, key, ca_key, False)
     paths = [os.path.join(folder, name) for name in ("ca.pem", "server.pem", "server.key")]
@@ -94,7 +101,15 @@ def unbase64url(text):
     return base64.b64decode(text + "=" * (-len(text) % 4), altchars=b"-_", validate=True)
 
 
-def proof_fault(proof, serial, host, nonce):
+def password_fault(shown, password, jwk, nonce, serial, host):
+    canonical = '{"crv":"P-256","kty":"EC","x":"%s","y":"%s"}' % (jwk["x"], jwk["y"])
+    thumbprint = base64.urlsafe_b64encode(hashlib.sha256(canonical.encode()).digest()).decode().rstrip("=")
+    data = ".".join((nonce, serial, thumbprint, host)).encode()
+    due = hmac.new(password.encode(), data, hashlib.sha256).digest()
+    return "" if unbase64url(shown) == due else "password"
+
+
+def proof_fault(proof, serial, host, nonce, password):
     """What is wrong with a proof; nothing when it holds. An implementation of its own of sdk/protocol.md §2."""
     try:
         head, payload, signature = proof.split(".")
@@ -103,7 +118,7 @@ def proof_fault(proof, serial, host, nonce):
         claims, raw = json.loads(unbase64url(payload)), unbase64url(signature)
         if len(raw) != 64:
             return "signature length"
-        if list(claims) != ["serial", "aud", "nonce", "jwk"]:
+        if list(claims) != ["serial", "aud", "nonce", "jwk"] + ([] if password is None else ["pwd"]):
             return "claims"
         if (claims["serial"], claims["aud"], claims["nonce"]) != (serial, host, nonce):
             return "serial, aud or nonce"
@@ -117,7 +132,7 @@ def proof_fault(proof, serial, host, nonce):
                                             ec.SECP256R1()).public_key()
         r, s = int.from_bytes(raw[:32], "big"), int.from_bytes(raw[32:], "big")
         key.verify(encode_dss_signature(r, s), f"{head}.{payload}".encode(), ec.ECDSA(hashes.SHA256()))
-        return ""
+        return "" if password is None else password_fault(claims["pwd"], password, jwk, nonce, serial, host)
     except (ValueError, KeyError, TypeError, InvalidSignature) as fault:
         return f"{type(fault).__name__} {fault}"
 
@@ -190,7 +205,7 @@ class Cloud:
         if "proof" not in request:
             return "no proof"
         host = headers["host"].split(":")[0]
-        return proof_fault(request["proof"], request["serial"], host, self.nonce)
+        return proof_fault(request["proof"], request["serial"], host, self.nonce, self.plan.get("password"))
 
     def honest(self, step, request, headers, said):
         spent = self.nonce
@@ -202,7 +217,7 @@ class Cloud:
             if said["fault"]:
                 return 403, {"error": {"code": "proof_invalid", "message": said["fault"]}}, more
             self.token = "SECRETtok" + secrets.token_urlsafe(16)
-            return 200, {"token": self.token, "expires_in": 3600, "binding": "new"}, more
+            return 200, {"token": self.token, "expires_in": self.plan.get("expires_in", 3600), "binding": "new"}, more
         if headers.get("authorization", "") != f"Bearer {self.token}":
             return 401, {"error": {"code": "token_expired", "message": ""}}, more
         url = self.plan.get("url", "wss://127.0.0.1:{connect_port}/hawser/v1/connect/abc")
@@ -280,6 +295,10 @@ class Cloud:
                  refused=self.plan.get("refused", []))
         elif message["type"] == "report" and self.plan.get("report_ack", True):
             send(type="report_ack", id=message["id"])
+        elif message["type"] == "unbind" and "unbind" in self.plan:
+            send(type="unbind_result", id=message["id"], **self.plan["unbind"])
+            if self.plan["unbind"].get("ok") and not self.plan.get("keeps_open"):
+                protocol.send_close(4010, "unbound")
 
     # What the test asks for.
 
@@ -297,6 +316,9 @@ class Cloud:
         if "plan" in order:
             self.plan.update(order["plan"])
             return
+        if order.get("echo"):
+            say(seen="echo")
+            return
         if self.main is None:
             return
         protocol, writer = self.main
@@ -308,6 +330,11 @@ class Cloud:
             protocol.send_binary(bytes.fromhex(order["binary"]))
         elif "close" in order:
             protocol.send_close(order["close"], order.get("reason", ""))
+        elif order.get("rst"):
+            reset = struct.pack("ii", 1, 0)
+            writer.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, reset)
+            writer.transport.abort()
+            return
         elif order.get("abort"):
             writer.transport.abort()
             return
@@ -341,6 +368,8 @@ async def accept(cloud, listener, context):
     loop = asyncio.get_running_loop()
     while True:
         connected, _ = await loop.sock_accept(listener)
+        if cloud.plan.get("tcp"):
+            say(seen="tcp")
         if cloud.next("tls").get("stall"):
             say(seen="tls stalled")
             cloud.held.append(connected)

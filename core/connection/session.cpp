@@ -4,56 +4,45 @@
 
 #include <algorithm>
 
-#include "core/base/encoding.hpp"
-#include "core/connection/grants.hpp"
 #include "core/connection/link.hpp"
 
 namespace hawser::connection {
-namespace {
 
-constexpr std::size_t kMessageBytesMax = 256 * 1024;  // of the main connection
-constexpr const char* kAuthPath = "/hawser/v1/auth";
-constexpr const char* kRegisterPath = "/hawser/v1/register";
-
-const char* process_state_of(transport::DialStep step) {
-  switch (step) {
-    case transport::DialStep::Resolving:
-      return "DNS not parsed";
-    case transport::DialStep::Resolved:
-      return "DNS parsed";
-    default:
-      return "Message not sent";
-  }
-}
-
-std::string register_body(const Shared& shared) {
-  auto body = json::make_object();
-  body->set("boot_id", shared.identity.boot_id);
-  body->set("hostname", shared.settings.hostname);
-  body->set("site", shared.settings.site);
-  body->set("keepalive_s", static_cast<std::int64_t>(shared.settings.keepalive_interval.count()));
-  body->set("keepalive_count", shared.settings.keepalive_count);
-  body->set("ping_s", static_cast<std::int64_t>(shared.settings.ping_interval.count()));
-  body->set("services", services_of(shared.offers));
-  return json::to_text(body);
-}
-
-}  // namespace
-
-Session::Session(Shared& shared, const DeviceKey& key)
-    : shared_(shared), key_(key), dialer_({shared.settings.ca_file, shared.floor.value()}, shared.interrupts.waker()) {
-  // One server so far: the first, on its first port.
-  const config::Server& first = shared.settings.servers.front();
-  const std::uint16_t port = first.ports.empty() ? shared.settings.authentication_port : first.ports.front();
-  servers_.push_back({first.domain, {canonical_host(first.domain), port}, "", "", {}});
+Session::Session(Shared& shared, const DeviceKey& key) : shared_(shared), key_(key) {
+  const bool first_time = !shared_.waits.has_servers();
+  adopt();  // a lease that was there before the start
+  follow_list();
+  if (!first_time || !shared_.settings.remember_server || !shared_.waits.has_servers()) return;
+  // A leased name goes before what was remembered (conn-11 before conn-10).
+  if (roster_.at(0)->target.source == Target::Source::Dhcp) return;
+  const auto keys = roster_.keys();
+  const auto last = std::find(keys.begin(), keys.end(), shared_.last_server);
+  if (last != keys.end()) shared_.waits.start_at(static_cast<std::size_t>(last - keys.begin()));
 }
 
 Outcome Session::perform(Action action, std::size_t server) {
   // An open connection is left in good order: by the link, which looks for itself.
-  if (action == Action::Serve) return serve();
-  take_requests(shared_);
-  if (const auto interrupted = shared_.interrupts.taken()) return *interrupted;
-  server_ = &servers_.at(server);
+  Outcome outcome = Outcome::Changed;
+  if (action == Action::Serve) {
+    outcome = serve();
+  } else {
+    take_requests(shared_);
+    refuse_unbindings();
+    if (action == Action::Dial) server_ = roster_.at(server);
+    const auto interrupted = shared_.interrupts.taken();
+    outcome = interrupted ? *interrupted : step(action);
+  }
+  return settled(outcome);
+}
+
+// What a reset and a change mean for the waits and the list.
+Outcome Session::settled(Outcome outcome) {
+  if (outcome == Outcome::Reset) shared_.waits.reset(shared_.interrupts.first());
+  if (outcome == Outcome::Changed) adopt();
+  return outcome;
+}
+
+Outcome Session::step(Action action) {
   switch (action) {
     case Action::Dial:
       return dial();
@@ -73,17 +62,17 @@ Outcome Session::perform(Action action, std::size_t server) {
 Outcome Session::wait_until(TimePoint due) {
   stream_.reset();
   socket_.reset();
-  shared_.board.change([&](Snapshot& s) {
-    s.next_attempt_at = due;
-    s.backoff = std::max(milliseconds(0), std::chrono::duration_cast<milliseconds>(due - Clock::now()));
-  });
+  present_.reset();
+  show_wait(due);
   Outcome outcome = Outcome::WaitOver;
   for (;;) {
     take_requests(shared_);
-    if (const auto interrupted = shared_.interrupts.taken()) {
+    refuse_unbindings();
+    if (const auto interrupted = shared_.interrupts.taken(); interrupted && *interrupted != Outcome::Changed) {
       outcome = *interrupted;
       break;
     }
+    if (adopt()) show_wait(due = shared_.waits.due());
     if (Clock::now() >= due) break;
     shared_.interrupts.waker().wait({}, due);
   }
@@ -91,10 +80,8 @@ Outcome Session::wait_until(TimePoint due) {
     s.next_attempt_at.reset();
     s.backoff = milliseconds(0);
   });
-  return outcome;
+  return settled(outcome);
 }
-
-void Session::forget_token(std::size_t server) { servers_.at(server).token.clear(); }
 
 void Session::entered(State from, State to, Outcome outcome) {
   const auto& last_down = shared_.board.seen().last_down;
@@ -104,208 +91,57 @@ void Session::entered(State from, State to, Outcome outcome) {
   if (setback) reason += ": " + setback_.error.code + " (" + setback_.error.message + ")";
   if (from == State::RequestSuccess && last_down) reason += ": " + last_down->code + " (" + last_down->message + ")";
   spdlog::info("main connection: {} -> {}, {}", name_of(from), name_of(to), reason);
-  if (outcome == Outcome::Failed) shared_.board.change([&](Snapshot& s) { s.failure = setback_.error; });
-  if (to == State::RequestSuccess) note_up();
-  shared_.board.enter(to);
-}
-
-Outcome Session::failed(Error error) {
-  if (error.code == "cancelled") return shared_.interrupts.taken().value_or(Outcome::Reset);
-  if (error.code == "http_timeout" && Clock::now() >= deadline_) error.code = "attempt_timeout";
-  setback_ = {std::move(error), std::nullopt, false};
-  return Outcome::Failed;
-}
-
-Outcome Session::refused(Outcome outcome, Setback setback) {
-  setback_ = std::move(setback);
-  return outcome;
-}
-
-Result<std::unique_ptr<transport::Stream>> Session::open(const transport::Origin& origin) {
-  auto stream = dialer_.dial(origin, deadline_, [this](transport::DialStep step) {
-    const char* process = process_state_of(step);
-    if (shared_.board.seen().process_state != process) shared_.board.process(process);
-  });
-  if (!stream) return stream;
-  certificate_ends_ = (*stream)->certificate_ends();
-  shared_.board.change([&](Snapshot& s) { s.server_address = (*stream)->peer_address(); });
-  return stream;
-}
-
-Outcome Session::dial() {
-  deadline_ = Clock::now() + transport::kAttemptLimit;
-  stream_.reset();
-  socket_.reset();
-  shared_.board.change([&](Snapshot& s) {
-    s.server_domain = server_->domain;
-    s.authentication_port = server_->origin.port;
-    s.connection_port = 0;
-    s.server_address.clear();
-  });
-  auto stream = open(server_->origin);
-  if (!stream) return failed(stream.error());
-  stream_ = std::move(*stream);
-  stream_used_ = false;
-  const bool token_holds = !server_->token.empty() && Clock::now() < server_->token_until;
-  return token_holds ? Outcome::ConnectedWithToken : Outcome::Connected;
-}
-
-// One stream serves as many exchanges as the server's keep-alive allows. A stream that was used before may have been
-// closed by the server meanwhile: then the exchange is tried once more on a fresh one.
-Result<transport::HttpAnswer> Session::exchange(const std::string& path, const std::string& bearer,
-                                                const std::string& body) {
-  for (;;) {
-    if (!stream_) {
-      auto stream = open(server_->origin);
-      if (!stream) return stream.error();
-      stream_ = std::move(*stream);
-      stream_used_ = false;
-    }
-    const bool fresh = !std::exchange(stream_used_, true);
-    const auto asked = reach_ids();
-    shared_.board.process("Message sent");
-    transport::HttpRequest request;
-    request.path = path;
-    request.bearer = bearer;
-    request.body = body;
-    auto answer = transport::exchange(*stream_, shared_.interrupts.waker(), server_->origin, request, deadline_);
-    if (answer) {
-      learn(*answer, asked);
-      if (!answer->keep_alive) stream_.reset();
-      return answer;
-    }
-    stream_.reset();
-    shared_.board.process("Message not received");
-    if (fresh || answer.error().code != "peer_closed") return answer;
+  if (outcome == Outcome::Failed) {
+    if (server_) server_->failure = setback_.error;
+    shared_.board.change([&](Snapshot& s) { s.failure = setback_.error; });
   }
+  shared_.established = to == State::RequestSuccess;
+  to == State::RequestSuccess ? note_up() : shared_.board.enter(to);
+  show_servers();
+  keep_waits();
 }
 
-void Session::learn(const transport::HttpAnswer& answer, const std::vector<std::uint64_t>& asked) {
-  shared_.board.process("Message received");
-  if (const auto nonce = nonce_of(answer)) server_->nonce = *nonce;
-  if (const auto date = date_of(answer)) {
-    const bool moved = shared_.floor.learn(*date, certificate_ends_);
-    dialer_.set_validity_floor(shared_.floor.value());
-    if (moved) shared_.observer.on_validity_floor(shared_.floor.value());
-  }
-  // These come from a cloud that is there (sdk/protocol.md §6, hawser.config.v1).
-  if (answer.status != 401 && answer.status != 429 && answer.status != 503) return;
-  for (const auto id : asked) {
-    shared_.observer.on_reached(id, "http_" + std::to_string(answer.status));
-    std::erase_if(shared_.reach, [&](const Reach& r) { return r.id == id; });
-  }
-}
-
-std::vector<std::uint64_t> Session::reach_ids() {
-  std::vector<std::uint64_t> ids;
-  for (const Reach& reach : shared_.reach) ids.push_back(reach.id);
-  return ids;
-}
-
-Outcome Session::authenticate() {
-  auto body = json::make_object();
-  body->set("serial", shared_.settings.serial);
-  body->set("model", shared_.settings.model);
-  body->set("agent", "hawser/" + shared_.identity.agent_version);
-  // The first proof spends the nonce, whatever comes of it. Without one the answer brings one.
-  const std::string nonce = std::exchange(server_->nonce, {});
-  if (!nonce.empty()) {
-    const auto proof = make_proof(key_, shared_.settings.serial, server_->origin.host, nonce);
-    if (!proof) return failed(proof.error());
-    body->set("proof", *proof);
-  }
-  const auto answer = exchange(kAuthPath, "", json::to_text(body));
-  if (!answer) return failed(answer.error());
-  auto judged = judge_authentication(*answer);
-  switch (judged.verdict) {
-    case Verdict::Accepted:
-      fresh_token_ = *judged.content;
-      return Outcome::Authenticated;
-    case Verdict::NonceRequired:
-      if (server_->nonce.empty())
-        return failed({"bad_response", "HTTP 401 nonce_required without a well-formed Hawser-Nonce"});
-      return refused(Outcome::NonceRequired, std::move(judged.setback));
-    default:
-      return refused(Outcome::Failed, std::move(judged.setback));
-  }
-}
-
-Outcome Session::keep_token() {
-  server_->token = fresh_token_.token;
-  server_->token_until = Clock::now() + fresh_token_.expires_in;
-  if (fresh_token_.newly_bound) spdlog::info("main connection: the cloud has bound this device to its key");
-  return Outcome::TokenKept;
-}
-
-Outcome Session::register_device() {
-  const auto answer = exchange(kRegisterPath, server_->token, register_body(shared_));
-  if (!answer) return failed(answer.error());
-  auto judged = judge_registration(*answer);
-  if (judged.verdict == Verdict::TokenRefused) {
-    server_->token.clear();
-    return refused(Outcome::TokenRefused, std::move(judged.setback));
-  }
-  if (judged.verdict != Verdict::Accepted) return refused(Outcome::Failed, std::move(judged.setback));
-  registration_ = *judged.content;
-  return Outcome::Registered;
-}
-
-Outcome Session::dial_connection() {
-  stream_.reset();
-  shared_.board.change([&](Snapshot& s) { s.connection_port = registration_.url.origin.port; });
-  auto stream = open(registration_.url.origin);
-  if (!stream) return failed(stream.error());
-  stream_ = std::move(*stream);
-  return Outcome::Secured;
-}
-
-Outcome Session::upgrade() {
-  transport::UpgradeRequest request;
-  request.origin = registration_.url.origin;
-  request.path = registration_.url.path;
-  request.protocol = "hawser.main.v1";
-  request.bearer = server_->token;
-  request.message_bytes_max = kMessageBytesMax;
-  const auto asked = reach_ids();
-  shared_.board.process("Message sent");
-  auto result = transport::upgrade(std::move(stream_), shared_.interrupts.waker(), request, deadline_);
-  stream_.reset();
-  if (!result) {
-    shared_.board.process("Message not received");
-    return failed(result.error());
-  }
-  learn(result->answer, asked);
-  if (result->socket) {
-    socket_ = std::move(result->socket);
-    return Outcome::Established;
-  }
-  auto judged = judge_upgrade(result->answer);
-  if (judged.verdict == Verdict::TokenRefused) server_->token.clear();
-  if (judged.verdict == Verdict::TokenRefused) return refused(Outcome::TokenRefused, std::move(judged.setback));
-  const bool unknown = result->answer.status == 404 || result->answer.status == 410;
-  return refused(unknown ? Outcome::NotRegistered : Outcome::Failed, std::move(judged.setback));
-}
-
+// Who sees the new state has been told of the move before it.
 void Session::note_up() {
-  shared_.board.change([&](Snapshot& s) {
+  server_->failure.reset();
+  note_move();
+  shared_.tell({"up", "", "",
+                server_->origin.text() + ", connection " + registration_.url.origin.text() + " (" +
+                    shared_.board.seen().server_address + ")"});
+  shared_.board.enter(State::RequestSuccess, [&](Snapshot& s) {
     s.connected_at = std::chrono::system_clock::now();
     s.connected_since = Clock::now();
     s.failure.reset();
   });
-  shared_.tell({"up", "", "",
-                server_->origin.text() + ", connection " + registration_.url.origin.text() + " (" +
-                    shared_.board.seen().server_address + ")"});
+}
+
+// Another server of the list than the one before: the hosts leave it too (sdk/protocol.md §5).
+void Session::note_move() {
+  const std::string key = key_of(*present_);
+  const std::string before = std::exchange(shared_.connected_to, key);
+  if (!before.empty() && before != key) {
+    shared_.observer.on_server_changed();
+    const Server* old = roster_.find(before);  // where nobody took it from the list, it failed
+    if (old != nullptr && old->failure)
+      shared_.tell({"failover", "", old->failure->code, "from " + before + " to " + key});
+  }
+  if (std::exchange(shared_.last_server, key) != key)
+    shared_.writer.write(shared_.identity.state_dir / "last_server", key,
+                         "the server to start with is not kept over a restart");
 }
 
 Outcome Session::serve() {
-  Link link(shared_, *socket_, registration_.spread);
+  Link link(shared_, *socket_, registration_.spread, *present_, [this] { return adopt(); });
   const TimePoint began = Clock::now();
   const Outcome outcome = link.run();
   loss_.lived = std::chrono::duration_cast<milliseconds>(Clock::now() - began);
   loss_.spread = registration_.spread;
   loss_.retry_after = link.drain_retry();
+  loss_.local = link.lost_locally();
   socket_.reset();
-  return outcome;
+  // What it asked for on its end is not the affair of the server that took its place meanwhile.
+  const bool gone = outcome != Outcome::Stopped && outcome != Outcome::Reset && current_key() != key_of(*present_);
+  return gone ? Outcome::Changed : outcome;
 }
 
 }  // namespace hawser::connection

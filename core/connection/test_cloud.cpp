@@ -49,10 +49,16 @@ TestCloud::TestCloud(const std::string& plan) {
   if (port_ == 0) throw std::runtime_error("the scripted cloud did not come up");
 }
 
-TestCloud::~TestCloud() {
+TestCloud::~TestCloud() { die(); }
+
+void TestCloud::die() {
+  if (pid_ == -1) return;
   ::kill(pid_, SIGKILL);
   ::waitpid(pid_, nullptr, 0);
+  pid_ = -1;
 }
+
+void TestCloud::thaw() { ::kill(pid_, SIGCONT); }
 
 void TestCloud::freeze() { ::kill(pid_, SIGSTOP); }
 

@@ -32,6 +32,8 @@ class TestCloud {
   // Goes on until the cloud sees `what`; for what=message, of `type`. The others are skipped, and kept in story().
   json::Object wait_for(const std::string& what, const std::string& type = "", milliseconds patience = kPatience);
   void tell(const std::string& order);  // JSON
+  void die();                           // SIGKILL: every connection ends, and the ports refuse
+  void thaw();                          // after freeze()
   void freeze();                        // SIGSTOP: its connections stay, and say nothing more
 
   const std::string& story() const { return story_; }  // all that was read so far, for a failed test

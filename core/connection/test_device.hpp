@@ -10,6 +10,16 @@
 
 namespace hawser::connection {
 
+// What the cloud saw down to the next open connection: "auth register connect open".
+inline std::string steps_until_open(TestCloud& cloud) {
+  std::string steps;
+  for (;;) {
+    const auto seen = json::text_or(cloud.next(), "seen");
+    if (seen.empty() || seen == "open") return steps + seen;
+    if (seen == "auth" || seen == "register" || seen == "connect") steps += seen + " ";
+  }
+}
+
 // Notes all that a connection tells, and lets a test wait for it.
 class TestObserver : public Observer {
  public:
@@ -22,11 +32,28 @@ class TestObserver : public Observer {
     int lists = 0;  // how often grants came
     std::vector<std::string> revoked, reached, commands;
     std::vector<Event> events;
+    std::vector<std::string> unbindings;  // "7 ok", "8 code_wrong"
     int floors = 0;
+    int moves = 0;                  // on_server_changed()
+    std::vector<std::string> lies;  // snapshots that contradict themselves
   };
+
+  // What must hold in every moment (state-1).
+  static std::string lie_of(const Snapshot& now) {
+    const std::string where = now.cloud_connection_state + ", " + now.device_state + ": ";
+    const bool up = now.cloud_connection_state == "Established";
+    if (up != (now.device_state == "Request_success")) return where + "the two states differ";
+    if (up != now.connected_at.has_value() || up != now.connected_since.has_value()) return where + "connected at";
+    if (up && now.failure) return where + "failure " + now.failure->code;
+    if (up && now.last_down_at && *now.last_down_at > *now.connected_at) return where + "down after it came up";
+    if (up && (now.server_address.empty() || now.connection_port == 0)) return where + "no server";
+    if (now.next_attempt_at && now.device_state != "Idle") return where + "next attempt";
+    return "";
+  }
 
   void on_snapshot(Snapshot snapshot) override {
     note([&](Told& t) {
+      if (const auto lie = lie_of(snapshot); !lie.empty() && t.lies.size() < 100) t.lies.push_back(lie);
       if (t.states.empty() || t.states.back() != snapshot.device_state) t.states.push_back(snapshot.device_state);
       if (t.processes.empty() || t.processes.back() != snapshot.process_state)
         t.processes.push_back(snapshot.process_state);
@@ -43,9 +70,14 @@ class TestObserver : public Observer {
   void on_revoked(std::string service, std::string reason) override {
     note([&](Told& t) { t.revoked.push_back(service + " " + reason); });
   }
-  void on_server_changed() override {}
+  void on_server_changed() override {
+    note([](Told& t) { ++t.moves; });
+  }
   void on_command(std::string id, std::string name, json::Object) override {
     note([&](Told& t) { t.commands.push_back(id + " " + name); });
+  }
+  void on_unbind_result(std::uint64_t id, Status result) override {
+    note([&](Told& t) { t.unbindings.push_back(std::to_string(id) + " " + (result ? "ok" : result.error().code)); });
   }
   void on_event(Event event) override {
     note([&](Told& t) { t.events.push_back(event); });
@@ -57,6 +89,9 @@ class TestObserver : public Observer {
     note([](Told& t) { ++t.floors; });
   }
 
+  void forget() {
+    note([](Told& t) { t = {}; });
+  }
   // False when it did not come true in time.
   bool wait(const std::function<bool(const Told&)>& wish, milliseconds patience = TestCloud::kPatience) {
     std::unique_lock lock(mutex_);
@@ -84,26 +119,39 @@ class TestObserver : public Observer {
   Told told_;
 };
 
+inline config::Settings test_settings(const TestCloud& cloud) {
+  config::Settings settings;
+  settings.serial = "TEST-1";
+  settings.model = "MSR3620-X1";
+  settings.site = "branch-042";
+  settings.hostname = "gate";
+  settings.authentication_port = cloud.port();
+  settings.servers.push_back({"localhost", true, {}});
+  settings.ca_file = cloud.ca_file();
+  return settings;
+}
+
 // A device beside a scripted cloud: started by the constructor, stopped at the latest by the destructor.
 class TestDevice {
  public:
   using Adjust = std::function<void(config::Settings&)>;
+  using Limits = MainConnection::Limits;
 
-  explicit TestDevice(TestCloud& cloud, const Adjust& adjust = {}) {
-    config::Settings settings;
-    settings.serial = "TEST-1";
-    settings.model = "MSR3620-X1";
-    settings.site = "branch-042";
-    settings.hostname = "gate";
-    settings.authentication_port = cloud.port();
-    settings.servers.push_back({"localhost", true, {}});
-    settings.ca_file = cloud.ca_file();
+  explicit TestDevice(TestCloud& cloud, const Adjust& adjust = {}, const Limits& limits = {})
+      : settings(test_settings(cloud)) {
     if (adjust) adjust(settings);
-    auto made = MainConnection::make(settings, {folder.path() / "state", "boot-1", "0.1.0"}, observer);
-    if (!made) throw std::runtime_error(made.error().message);
-    connection = std::move(*made);
-    connection->start(
-        {{"monitoring", "hawser.monitoring", "1.0.0", "sha256:" + std::string(64, 'a'), {"hawser.monitoring.v1"}}});
+    begin(limits);
+  }
+  // `dhcp`: what a lease told before the start.
+  explicit TestDevice(config::Settings with, const std::optional<DhcpOffer>& dhcp = {}, const Limits& limits = {})
+      : settings(std::move(with)) {
+    begin(limits, dhcp);
+  }
+  // Another life of the same device.
+  void restart() {
+    connection.reset();
+    observer.forget();
+    begin(Limits{});
   }
 
   bool is_established() {
@@ -119,9 +167,36 @@ class TestDevice {
     return std::chrono::duration_cast<milliseconds>(Clock::now() - began);
   }
 
+  void configure(const Adjust& adjust) {
+    adjust(settings);
+    connection->configure(settings);
+  }
+  bool is_down(const std::string& code) {
+    return observer.wait([&](const auto& t) { return t.snapshot.last_down && t.snapshot.last_down->code == code; });
+  }
+  bool is_at(std::uint16_t port) {
+    return observer.wait([&](const auto& t) {
+      return t.snapshot.cloud_connection_state == "Established" && t.snapshot.authentication_port == port;
+    });
+  }
+  bool waits() {
+    return observer.wait([](const auto& t) { return t.snapshot.next_attempt_at.has_value(); });
+  }
+
   TestFolder folder;
+  config::Settings settings;
   TestObserver observer;
   std::unique_ptr<MainConnection> connection;
+
+ private:
+  void begin(const Limits& limits, const std::optional<DhcpOffer>& dhcp = {}) {
+    auto made = MainConnection::make(settings, {folder.path() / "state", "boot-1", "0.1.0"}, observer, limits);
+    if (!made) throw std::runtime_error(made.error().message);
+    connection = std::move(*made);
+    if (dhcp) connection->set_dhcp(dhcp);
+    connection->start(
+        {{"monitoring", "hawser.monitoring", "1.0.0", "sha256:" + std::string(64, 'a'), {"hawser.monitoring.v1"}}});
+  }
 };
 
 }  // namespace hawser::connection

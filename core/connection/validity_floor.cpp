@@ -13,8 +13,6 @@ namespace {
 using Time = ValidityFloor::Time;
 
 constexpr std::size_t kFileBytesMax = 64;
-// A clock that steps by a little is no clock that lies: NTP corrects seconds.
-constexpr std::chrono::minutes kSlack{5};
 
 std::optional<Time> read_kept(const std::filesystem::path& file) {
   const auto text = hawser::read_file(file, kFileBytesMax);

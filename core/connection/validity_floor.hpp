@@ -13,6 +13,8 @@ namespace hawser::connection {
 class ValidityFloor {
  public:
   using Time = std::chrono::system_clock::time_point;
+  // A clock that steps by a little is no clock that lies: NTP corrects seconds, and a Date is rounded.
+  static constexpr std::chrono::minutes kSlack{5};
   static constexpr std::chrono::hours kStep{1};  // smaller steps are not written: flash wears out
 
   explicit ValidityFloor(std::filesystem::path file, WriteFile write = write_at_once);

@@ -1,5 +1,6 @@
 #include "core/connection/waits.hpp"
 
+#include "core/connection/test_waits.hpp"
 #include "tests/catch.hpp"
 
 using namespace hawser;
@@ -7,20 +8,12 @@ using namespace hawser::connection;
 
 namespace {
 
-// Chance in a test's hands: always the least or always the most that is asked for.
-milliseconds least_of(milliseconds least, milliseconds) { return least; }
-milliseconds most_of(milliseconds, milliseconds most) { return most; }
-
-const TimePoint kNow{std::chrono::hours(1000)};
-const Setback kFailure{{"connect_refused", ""}, std::nullopt, false};
-Setback asked(int s) { return {{"unavailable", ""}, seconds(s), false}; }
-const Setback kRefused{{"unknown_serial", ""}, std::nullopt, true};
 Loss lived(milliseconds life, milliseconds spread) { return {life, spread, seconds(0)}; }
 
 }  // namespace
 
 TEST_CASE("rounds wait 1 s doubling to 5 minutes, never less than 1 s") {
-  Waits longest(1, most_of), shortest(1, least_of);
+  Waits longest(most_of, 1), shortest(least_of, 1);
   for (const auto most : {1s, 2s, 4s, 8s, 16s, 32s, 64s, 128s, 256s, 300s, 300s}) {
     CHECK(longest.after_failure(kNow, kFailure) == kNow + most);
     CHECK(shortest.after_failure(kNow, kFailure) == kNow + 1s);
@@ -29,7 +22,7 @@ TEST_CASE("rounds wait 1 s doubling to 5 minutes, never less than 1 s") {
 }
 
 TEST_CASE("the backoff begins anew after 60 s of an established connection, not before") {
-  Waits waits(1, most_of);
+  Waits waits(most_of, 1);
   for (int i = 0; i < 5; ++i) (void)waits.after_failure(kNow, kFailure);
   SECTION("59 s are not enough") {
     (void)waits.after_loss(kNow, lived(59s, 0ms));
@@ -42,14 +35,14 @@ TEST_CASE("the backoff begins anew after 60 s of an established connection, not 
 }
 
 TEST_CASE("the first request after a loss comes within the spread of the registration") {
-  Waits waits(1, most_of);
+  Waits waits(most_of, 1);
   CHECK(waits.after_loss(kNow, lived(2min, 2s)) == kNow + 2s);
   CHECK(waits.after_loss(kNow, lived(2min, 3600s)) == kNow + 3600s);
   CHECK(waits.after_loss(kNow, lived(2min, 0s)) == kNow);
 }
 
 TEST_CASE("a server that accepts and drops at once is not asked in a tight loop") {
-  Waits waits(1, most_of);
+  Waits waits(most_of, 1);
   CHECK(waits.after_loss(kNow, lived(0ms, 0s)) == kNow);
   CHECK(waits.after_loss(kNow, lived(0ms, 0s)) == kNow + 1s);
   CHECK(waits.after_loss(kNow, lived(0ms, 0s)) == kNow + 2s);
@@ -58,19 +51,19 @@ TEST_CASE("a server that accepts and drops at once is not asked in a tight loop"
 }
 
 TEST_CASE("a refused server is asked again after 1 to 5 minutes") {
-  CHECK(Waits(1, least_of).after_failure(kNow, kRefused) == kNow + 1min);
-  CHECK(Waits(1, most_of).after_failure(kNow, kRefused) == kNow + 5min);
+  CHECK(Waits(least_of, 1).after_failure(kNow, kRefused) == kNow + 1min);
+  CHECK(Waits(most_of, 1).after_failure(kNow, kRefused) == kNow + 5min);
 }
 
 TEST_CASE("Retry-After is honoured, clamped to 1 s to 1 h, plus up to a fifth") {
-  CHECK(Waits(1, least_of).after_failure(kNow, asked(30)) == kNow + 30s);
-  CHECK(Waits(1, most_of).after_failure(kNow, asked(30)) == kNow + 36s);
-  CHECK(Waits(1, least_of).after_failure(kNow, asked(100'000)) == kNow + 1h);
-  CHECK(Waits(1, least_of).after_failure(kNow, asked(0)) == kNow + 1s);
+  CHECK(Waits(least_of, 1).after_failure(kNow, asked(30)) == kNow + 30s);
+  CHECK(Waits(most_of, 1).after_failure(kNow, asked(30)) == kNow + 36s);
+  CHECK(Waits(least_of, 1).after_failure(kNow, asked(100'000)) == kNow + 1h);
+  CHECK(Waits(least_of, 1).after_failure(kNow, asked(0)) == kNow + 1s);
 }
 
 TEST_CASE("inside a round the next server follows at once, and what one server asked for holds for it alone") {
-  Waits waits(3, least_of);
+  Waits waits(least_of, 3);
   CHECK(waits.server() == 0);
   CHECK(waits.after_failure(kNow, asked(600)) == kNow);
   CHECK(waits.server() == 1);
@@ -81,7 +74,7 @@ TEST_CASE("inside a round the next server follows at once, and what one server a
 }
 
 TEST_CASE("after 4003 and 4010 the device asks every 15 minutes until it is authenticated") {
-  Waits waits(1, least_of);
+  Waits waits(least_of, 1);
   CHECK(waits.after_removal(kNow, lived(1h, 0s)) == kNow + 15min);
   CHECK(waits.after_failure(kNow, kRefused) == kNow + 15min);
   CHECK(waits.after_failure(kNow, kFailure) == kNow + 15min);
@@ -91,22 +84,22 @@ TEST_CASE("after 4003 and 4010 the device asks every 15 minutes until it is auth
 }
 
 TEST_CASE("a replaced device waits 60 s doubling to 1 h, and a twin's turn does not end the doubling") {
-  Waits waits(1, least_of);
+  Waits waits(least_of, 1);
   for (const milliseconds wait : {60s, 120s, 240s, 480s, 960s, 1920s, 3600s, 3600s})
     CHECK(waits.after_twin(kNow, lived(wait, 0s)) == kNow + wait);
   CHECK(waits.after_twin(kNow, lived(2h, 0s)) == kNow + 60s);
 }
 
 TEST_CASE("1013 waits at least 30 s after the spread, a drain as long as it asked and without the spread") {
-  Waits waits(1, most_of);
+  Waits waits(most_of, 1);
   CHECK(waits.after_try_later(kNow, lived(1h, 2s)) == kNow + 32s);
   CHECK(waits.after_drain(kNow, {1h, 2s, seconds(90)}) == kNow + 90s);
   CHECK(waits.after_drain(kNow, {1h, 2s, seconds(0)}) == kNow + 1s);
 }
 
 TEST_CASE("an operator's reset ends every wait") {
-  Waits waits(1, least_of);
+  Waits waits(least_of, 1);
   (void)waits.after_removal(kNow, lived(1h, 0s));
-  waits.reset();
+  waits.reset(false);
   CHECK(waits.after_failure(kNow, kFailure) == kNow + 1s);
 }

@@ -23,7 +23,9 @@ std::uint32_t take(const char* from) {
 
 Error system_error(const char* doing) { return {"closed", std::string(doing) + ": " + std::strerror(errno)}; }
 
-void close_stray_descriptors(msghdr& message) {
+// How many there were. The kernel itself closes those that the buffer has no room for.
+std::size_t close_stray_descriptors(msghdr& message) {
+  std::size_t strays = 0;
   for (cmsghdr* part = CMSG_FIRSTHDR(&message); part; part = CMSG_NXTHDR(&message, part)) {
     if (part->cmsg_level != SOL_SOCKET || part->cmsg_type != SCM_RIGHTS) continue;
     const std::size_t count = (part->cmsg_len - CMSG_LEN(0)) / sizeof(int);
@@ -32,7 +34,25 @@ void close_stray_descriptors(msghdr& message) {
       std::memcpy(&fd, CMSG_DATA(part) + i * sizeof fd, sizeof fd);
       ::close(fd);
     }
+    strays += count;
   }
+  return strays;
+}
+
+Error bad(const std::string& what) { return {"bad_payload", "a control message " + what}; }
+
+// What is wrong with the header of a packet of `size` bytes; empty: nothing.
+std::string header_fault(const char* packet, std::size_t size, std::uint32_t number) {
+  if (size < kChannelHeaderBytes)
+    return "has " + std::to_string(size) + " bytes, its header alone has " + std::to_string(kChannelHeaderBytes);
+  if (take(packet) != kChannelMagic) return "does not begin as one";
+  const std::uint32_t length = take(packet + 4);
+  if (length > kChannelTextMax) return "claims " + std::to_string(length) + " bytes, over the 128 KiB of the longest";
+  if (length != size - kChannelHeaderBytes)
+    return "claims " + std::to_string(length) + " bytes and has " + std::to_string(size - kChannelHeaderBytes);
+  if (take(packet + 8) != number)
+    return "has number " + std::to_string(take(packet + 8)) + " where " + std::to_string(number) + " was due";
+  return "";
 }
 
 }  // namespace
@@ -91,15 +111,15 @@ Result<std::optional<json::Object>> Channel::receive() {
   if (got < 0 && (errno == EAGAIN || errno == EWOULDBLOCK)) return std::optional<json::Object>{};
   if (got < 0) return system_error("the control channel");
   if (got == 0) return Error{"closed", "the other end of the control channel is gone"};
-  close_stray_descriptors(message);
+  if (close_stray_descriptors(message) > 0 || (message.msg_flags & MSG_CTRUNC))
+    return bad("came with descriptors, which nobody asked for; they were closed");
+  if (message.msg_flags & MSG_TRUNC) return bad("is over the 128 KiB of the longest");
   const auto size = static_cast<std::size_t>(got);
-  if (size < kChannelHeaderBytes || (message.msg_flags & MSG_TRUNC) || take(packet.data()) != kChannelMagic ||
-      take(packet.data() + 4) != size - kChannelHeaderBytes || take(packet.data() + 8) != received_ + 1)
-    return Error{"bad_payload", "a control message has a wrong header"};
+  if (const auto fault = header_fault(packet.data(), size, received_ + 1); !fault.empty()) return bad(fault);
   ++received_;
   auto object = json::parse_object({packet.data() + kChannelHeaderBytes, size - kChannelHeaderBytes});
-  if (!object) return Error{"bad_payload", "a control message is " + object.error().message};
-  if (!json::text_member(*object, "type")) return Error{"bad_payload", "a control message has no type"};
+  if (!object) return bad("is " + object.error().message);
+  if (!json::text_member(*object, "type")) return bad("has no type");
   return std::optional<json::Object>{std::move(*object)};
 }
 

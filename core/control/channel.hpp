@@ -17,19 +17,34 @@
 //
 // From the core
 //   setup          plugin, version, digest, instance, library (path), state_dir, config (object), serial, hostname, site,
-//                  ca_file, validity_floor (seconds since 1970), actions:[names], services:[{service, protocols:[...]}]
-//                                                  always the first message
-//   grant          grant: the object of sdk/protocol.md §5 with reconnect_spread_s (§3) added
+//                  ca_file, validity_floor (seconds since 1970), actions:[names], services:[{service, protocols:[...]}],
+//                  proxy: {host, port, user, password, no_proxy:[...]} or null, confinement (control/confinement.hpp),
+//                  spool: {bytes, mode: "safe"|"relaxed"}, callback_budget_ms
+//                                                  always the first message; the plugin's .so stands at descriptor 5
+//   grant          grant: the object of sdk/protocol.md §5 with reconnect_spread_s (§3) and the main connection's
+//                  binding added: {ip_version: "any"|"4"|"6", vpn_instance, source_ip}
 //                                                  a new one replaces the old, and is used at the next dial
 //   grant_refused  service, reason                 stops dialling until a grant comes
 //   revoke         service, reason                 close 4012, forget the grant, wait for a new one
 //   server_changed                                 close 1001, forget all grants, wait for new ones
+//   validity_floor at (seconds since 1970)         certificates are checked against the later of it and the clock
+//   network_changed  resumed (bool)                a link, an address or a route changed, or the device slept: ends the
+//                                                  host's own backoff; after a sleep the old connection is dead
+//   unbound                                        the device was let go by its cloud: close, discard grants and outboxes
+//                                                  (counted as `unbound`), begin new streams, wait for a grant
 //   configure      id, config, mode: "check"|"apply"
 //   action_done    id, exit_code (-N: by signal N; null: did not start, or was ended at its limit), output_b64, reason
 //                                                  once per action_run
 //   cloud_reached  id, ok, how                     once per cloud_reach
+//   ping           id                              are you there? Answered by the control thread, whatever the plugin does
 //   stop           deadline_ms
 // From the host
+//   confined       isolation (control/confinement.hpp)   before the plugin's .so is opened; a wall that could not be put up
+//                                                  is named there, and the core decides whether to go on
+//   pong           id, pss_kib (in the first one, and then once a minute)
+//   overrun        callback, for_ms                a callback is open for longer than its budget: now look at the flight
+//                                                  page (control/flight_page.hpp). Once per callback
+//   overrun_over   callback, for_ms                it returned
 //   ready                                          start() has returned HWS_OK
 //   refused        reason: "abi_refused"|"config_refused"|"exited", detail
 //                                                  the host ends after it; not retried for the first two
@@ -37,7 +52,8 @@
 //   log            level: "debug"|"info"|"warn"|"error", message, fields (object of strings)
 //   subconnection  service, state: waiting_for_grant|connecting|ready|draining|backoff|refused|revoked|stopped, since
 //                  (RFC 3339), url, failure_reason (of §7, or null), detail, reconnects, sent_messages, sent_bytes,
-//                  queued_messages, queued_bytes, dropped:{reason:n}, buffer_full_count, acked_seq, rtt_ms
+//                  queued_messages, queued_bytes, spooled_messages, spooled_bytes, dropped:{reason:n},
+//                  buffer_full_count, acked_seq, rtt_ms
 //                                                  on each change of state at once, else at most once a second
 //   want_grants    service, why                    the grant failed (401, 403, 404, 4001) or runs out
 //   configured     id, status: "ok"|"restart_needed"|"refused", why
@@ -72,7 +88,7 @@ class Channel {
   bool wants_to_write() const { return !queue_.empty(); }
 
   // The next message; nothing when none waits. Errors: "closed" when the other end is gone, "bad_payload" for what
-  // breaks the form above (the channel is to be given up then). Stray descriptors that came along are closed.
+  // breaks the form above (the channel is to be given up then), also for one that came with descriptors.
   Result<std::optional<json::Object>> receive();
 
  private:

@@ -38,8 +38,9 @@ Result<ControlClient> ControlClient::connect(const std::filesystem::path& path) 
 Status ControlClient::wait(short events, TimePoint deadline) {
   for (;;) {
     const auto left = std::chrono::ceil<milliseconds>(deadline - Clock::now()).count();
-    pollfd one{socket_.get(), events, 0};
-    const int ready = ::poll(&one, 1, static_cast<int>(std::clamp<std::int64_t>(left, 0, 3'600'000)));
+    pollfd both[] = {{socket_.get(), events, 0}, {end_at_, POLLIN, 0}};  // -1 is passed over
+    const int ready = ::poll(both, 2, static_cast<int>(std::clamp<std::int64_t>(left, 0, 3'600'000)));
+    if (ready > 0 && both[1].revents != 0) return Error{"cancelled", "the wait for the agent was ended"};
     if (ready > 0) return ok();
     if (ready == 0) return Error{"timeout", "the agent did not answer in time"};
     if (errno != EINTR) return broken("cannot wait for the agent");

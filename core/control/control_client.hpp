@@ -19,6 +19,9 @@ class ControlClient {
   // Errors: not_running (no socket, or no one listens at it), not_permitted, io_error.
   static Result<ControlClient> connect(const std::filesystem::path& path);
 
+  // A descriptor that ends every wait when it becomes readable: error cancelled.
+  void end_at(int descriptor) { end_at_ = descriptor; }
+
   // The result object, or the agent's own Error; bad_response, closed or timeout when it answers no such thing.
   Result<json::Object> call(const std::string& command, const json::Object& args,
                             std::chrono::milliseconds limit = kControlCallLimit);
@@ -30,6 +33,7 @@ class ControlClient {
   Result<std::string> receive_line(TimePoint deadline);
 
   Descriptor socket_;
+  int end_at_ = -1;
   std::string received_;
 };
 

@@ -60,10 +60,10 @@ Result<Descriptor> open_listener(const std::filesystem::path& path) {
   if (auto clear = clear_way(path, *address); !clear) return clear.error();
   Descriptor listener(::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
   if (!listener) return failed("cannot make a socket for", path);
-  const mode_t old = ::umask(0117);  // 0660 from the first moment: a chmod would come after the first connection
-  const int bound = ::bind(listener.get(), reinterpret_cast<const sockaddr*>(&*address), sizeof *address);
-  ::umask(old);
-  if (bound != 0) return failed("cannot make the socket", path);
+  if (::bind(listener.get(), reinterpret_cast<const sockaddr*>(&*address), sizeof *address) != 0)
+    return failed("cannot make the socket", path);
+  // Before listen(2), so that nobody meets another mode; and no umask(2), which is the whole process's.
+  if (::chmod(path.c_str(), 0666) != 0) return failed("cannot open to all the socket", path);
   if (::listen(listener.get(), kBacklog) != 0) return failed("cannot listen at", path);
   return listener;
 }
@@ -75,14 +75,20 @@ struct ControlServer::Parts : std::enable_shared_from_this<Parts> {
     Descriptor socket;
     std::string in, out;  // out: what is left of the answer
     std::uint64_t request = 0;
-    bool busy = false;     // a request is with the handler
-    bool closing = false;  // close when `out` is empty
+    bool stranger = false;  // may do nothing
+    bool busy = false;      // a request is with the handler
+    bool closing = false;   // close when `out` is empty
     Loop::TimerId timer = 0;
   };
   using Id = std::uint64_t;
 
-  Parts(Loop& the_loop, std::filesystem::path the_path, Handler the_handler, Descriptor the_listener)
-      : loop(the_loop), path(std::move(the_path)), handler(std::move(the_handler)), listener(std::move(the_listener)) {
+  Parts(Loop& the_loop, std::filesystem::path the_path, Handler the_handler, AccessGroups the_groups,
+        Descriptor the_listener)
+      : loop(the_loop),
+        path(std::move(the_path)),
+        handler(std::move(the_handler)),
+        groups(the_groups),
+        listener(std::move(the_listener)) {
     struct stat about {};
     if (::lstat(path.c_str(), &about) == 0) device = about.st_dev, inode = about.st_ino;
   }
@@ -108,6 +114,7 @@ struct ControlServer::Parts : std::enable_shared_from_this<Parts> {
   Loop& loop;
   std::filesystem::path path;
   Handler handler;
+  AccessGroups groups;
   Descriptor listener;
   std::map<Id, Connection> connections;
   Id last_id = 0;
@@ -137,14 +144,21 @@ void ControlServer::Parts::accept_some() {
 }
 
 void ControlServer::Parts::add(Descriptor socket) {
-  if (connections.size() >= kControlConnectionsMax) {
+  const auto peer = peer_of(socket.get());
+  const bool stranger = !peer || access_of(*peer, groups) == Access::None;
+  const auto strangers = std::count_if(connections.begin(), connections.end(),
+                                       [](const auto& connection) { return connection.second.stranger; });
+  // Those who may do nothing cannot keep those out who may.
+  if (connections.size() >= kControlConnectionsMax ||
+      (stranger && static_cast<std::size_t>(strangers) >= kControlStrangersMax)) {
     const std::string line =
-        answer_line(Error{"too_many_connections", "32 programs talk to the agent already; try again later"});
+        answer_line(Error{"too_many_connections", "too many programs talk to the agent already; try again later"});
     [[maybe_unused]] const auto sent = ::send(socket.get(), line.data(), line.size(), MSG_NOSIGNAL | MSG_DONTWAIT);
     return;
   }
   const Id id = ++last_id;
   connections[id].socket = std::move(socket);
+  connections[id].stranger = stranger;
   wait_for_request(id);
 }
 
@@ -217,12 +231,15 @@ void ControlServer::Parts::handle(Id id, std::string_view line) {
   const std::uint64_t number = ++connection.request;
   wait_for_answer(id);
   const auto refuse = [&](const char* code, const std::string& message) { answer(id, number, Error{code, message}); };
-  ucred peer{};
-  socklen_t size = sizeof peer;
-  if (::getsockopt(connection.socket.get(), SOL_SOCKET, SO_PEERCRED, &peer, &size) != 0) return drop(id);
-  if (peer.uid != 0 && peer.uid != ::geteuid())
-    return refuse("not_permitted", "this version answers root and uid " + std::to_string(::geteuid()) +
-                                       " only (rules by group come later), not uid " + std::to_string(peer.uid));
+  const auto peer = peer_of(connection.socket.get());
+  if (!peer) return drop(id);
+  const Access access = access_of(*peer, groups);
+  if (access == Access::None)
+    return refuse(
+        "not_permitted",
+        "user " + std::to_string(peer->uid) +
+            " may not talk to the agent; root and the group hawser may, hawser-view may look; an administrator "
+            "adds you with: usermod -aG hawser-view USER, and then you sign in anew");
   const auto object = json::parse_object(line);
   if (!object) return refuse("bad_request", "the request is " + object.error().message);
   const auto command = json::text_member(*object, "command", 1, 64);
@@ -234,7 +251,7 @@ void ControlServer::Parts::handle(Id id, std::string_view line) {
     args = *given;
   }
   const std::weak_ptr<Parts> weak = weak_from_this();
-  handler({*command, args, peer.uid, peer.pid}, [weak, id, number](Result<json::Object> result) {
+  handler({*command, args, peer->uid, peer->pid, access}, [weak, id, number](Result<json::Object> result) {
     if (const auto parts = weak.lock()) parts->answer(id, number, result);
   });
 }
@@ -276,10 +293,10 @@ void ControlServer::Parts::flush(Id id) {
 }
 
 Result<std::unique_ptr<ControlServer>> ControlServer::listen(Loop& loop, const std::filesystem::path& path,
-                                                             Handler handler) {
+                                                             Handler handler, AccessGroups groups) {
   auto listener = open_listener(path);
   if (!listener) return listener.error();
-  auto parts = std::make_shared<Parts>(loop, path, std::move(handler), std::move(*listener));
+  auto parts = std::make_shared<Parts>(loop, path, std::move(handler), groups, std::move(*listener));
   parts->watch_listener();
   return std::unique_ptr<ControlServer>(new ControlServer(std::move(parts)));
 }

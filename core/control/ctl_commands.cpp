@@ -2,50 +2,25 @@
 
 #include "core/base/encoding.hpp"
 #include "core/config/load.hpp"
-#include "core/control/control_client.hpp"
+#include "core/control/ctl_support.hpp"
+#include "core/control/redaction.hpp"
 #include "core/control/state_text.hpp"
 
 namespace hawser::control {
 namespace {
 
-constexpr std::size_t kMessageBytesMax = 2000;
-
-CtlOutcome failed(const CtlOptions& options, const Error& error) {
-  CtlOutcome outcome;
-  outcome.exit = error.code == "not_running" ? CtlExit::NotRunning : CtlExit::Failed;
-  outcome.err = "hawserctl: " + printable(error.message, kMessageBytesMax) + "\n";
-  if (options.json) {
-    auto detail = json::make_object();
-    detail->set("code", error.code);
-    detail->set("message", error.message);
-    auto answer = json::make_object();
-    answer->set("error", detail);
-    outcome.out = json::to_text(answer) + "\n";
-  }
-  return outcome;
-}
-
-Result<json::Object> ask(const CtlOptions& options, const std::string& command,
-                         const json::Object& args = json::make_object()) {
-  auto client = ControlClient::connect(options.socket);
-  if (!client) return client.error();
-  return client->call(command, args);
-}
-
-CtlOutcome done(const CtlOptions& options, const json::Object& result, const std::string& text) {
-  return {CtlExit::Done, options.json ? json::to_text(result) + "\n" : text, ""};
-}
-
-json::Object one_argument(const std::string& name, const std::string& value) {
-  auto args = json::make_object();
-  args->set(name, value);
-  return args;
-}
-
 json::Array texts(const std::vector<std::string>& lines) {
   auto array = json::make_array();
   for (const auto& line : lines) array->add(line);
   return array;
+}
+
+std::vector<std::string> texts_of(const json::Object& object, const std::string& name) {
+  const auto array = json::array_member(object, name);
+  std::vector<std::string> lines;
+  for (std::size_t i = 0; array && i < (*array)->size(); ++i)
+    lines.push_back((*array)->get(static_cast<unsigned>(i)).toString());
+  return lines;
 }
 
 }  // namespace
@@ -74,14 +49,24 @@ CtlOutcome restart_plugin(const CtlOptions& options, const std::string& id) {
                 : failed(options, result.error());
 }
 
-CtlOutcome reset_connection(const CtlOptions& options) {
-  const auto result = ask(options, "reset");
-  return result ? done(options, *result, "The cloud connection is being established anew.\n")
+CtlOutcome release_plugin(const CtlOptions& options, const std::string& id) {
+  const auto result = ask(options, "plugin_release", one_argument("plugin", id));
+  return result ? done(options, *result, "Plugin " + printable(id) + " is released and starts.\n")
                 : failed(options, result.error());
 }
 
+CtlOutcome release_all_plugins(const CtlOptions& options) {
+  auto args = json::make_object();
+  args->set("all", true);
+  const auto result = ask(options, "plugin_release", args);
+  if (!result) return failed(options, result.error());
+  std::string text;
+  for (const auto& id : texts_of(*result, "released")) text += "Plugin " + printable(id) + " is released and starts.\n";
+  return done(options, *result, text.empty() ? "No plugin was in quarantine or held.\n" : text);
+}
+
 CtlOutcome check_config(const CtlOptions& options) {
-  const auto loaded = config::load(options.config_dir);
+  const auto loaded = config::load(options.config_dir, device_sources(options));
   CtlOutcome outcome;
   if (!loaded.settings) outcome.exit = CtlExit::Failed;
   if (options.json) {
@@ -104,7 +89,21 @@ CtlOutcome check_config(const CtlOptions& options) {
 
 CtlOutcome show_config(const CtlOptions& options) {
   const auto result = ask(options, "config_show");
-  return result ? done(options, *result, flat_text(*result)) : failed(options, result.error());
+  if (!result) return failed(options, result.error());
+  auto outcome = done(options, *result, flat_text(*result));
+  outcome.out = without_url_secrets(std::move(outcome.out));
+  return outcome;
+}
+
+CtlOutcome reload_config(const CtlOptions& options) {
+  const auto result = ask(options, "config_reload");
+  if (!result) return failed(options, result.error());
+  std::string changed;
+  for (const auto& key : texts_of(*result, "changed")) changed += (changed.empty() ? "" : ", ") + printable(key);
+  std::string text = "The configuration was read anew; ";
+  text += changed.empty() ? "nothing has changed.\n" : "changed: " + changed + ".\n";
+  for (const auto& warning : texts_of(*result, "warnings")) text += printable_lines(warning) + " (a warning)\n";
+  return done(options, *result, text);
 }
 
 CtlOutcome set_level(const CtlOptions& options, const std::string& level) {

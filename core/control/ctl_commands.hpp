@@ -12,6 +12,7 @@ namespace hawser::control {
 struct CtlOptions {
   std::filesystem::path socket = "/run/hawser/control.sock";
   std::filesystem::path config_dir = "/etc/hawser";
+  std::filesystem::path state_dir = "/var/lib/hawser";  // with the key of the password
   bool json = false;
   std::size_t width = kUnlimitedWidth;
 };
@@ -28,9 +29,11 @@ CtlOutcome show_state(const CtlOptions& options);
 CtlOutcome list_plugins(const CtlOptions& options);
 CtlOutcome show_plugin(const CtlOptions& options, const std::string& id);
 CtlOutcome restart_plugin(const CtlOptions& options, const std::string& id);
-CtlOutcome reset_connection(const CtlOptions& options);
+CtlOutcome release_plugin(const CtlOptions& options, const std::string& id);
+CtlOutcome release_all_plugins(const CtlOptions& options);
 CtlOutcome check_config(const CtlOptions& options);  // without an agent
 CtlOutcome show_config(const CtlOptions& options);
+CtlOutcome reload_config(const CtlOptions& options);
 CtlOutcome set_level(const CtlOptions& options, const std::string& level);
 CtlOutcome show_version(const CtlOptions& options);  // without an agent
 

@@ -1,25 +1,29 @@
 // The operator's command on the device: asks the agent over its control socket. What it does stands in
 // ctl_commands.cpp; here are its command line, its terminal and its exit codes.
 #include <fcntl.h>
-#include <sys/ioctl.h>
+#include <sys/prctl.h>
+#include <sys/resource.h>
 #include <unistd.h>
 
 #include <CLI/CLI.hpp>
-#include <cerrno>
 #include <csignal>
 #include <cstdio>
-#include <cstring>
-#include <functional>
 #include <sstream>
 
 #include "core/base/encoding.hpp"
 #include "core/config/rules.hpp"
-#include "core/control/ctl_commands.hpp"
+#include "core/control/ctl_bundle.hpp"
+#include "core/control/ctl_compat.hpp"
+#include "core/control/ctl_connection.hpp"
+#include "core/control/ctl_doctor.hpp"
+#include "core/control/ctl_servers.hpp"
+#include "core/control/ctl_shell.hpp"
+#include "core/control/ctl_state.hpp"
+#include "core/control/ctl_terminal.hpp"
 
 namespace {
 
 using namespace hawser::control;
-using Run = std::function<CtlOutcome()>;
 
 // A descriptor 0 to 2 that was closed would become the socket, and what we print would go to the agent.
 void fill_standard_descriptors() {
@@ -30,30 +34,13 @@ void fill_standard_descriptors() {
   }
 }
 
-std::size_t terminal_width() {
-  winsize size{};
-  if (::isatty(STDOUT_FILENO) && ::ioctl(STDOUT_FILENO, TIOCGWINSZ, &size) == 0 && size.ws_col > 0) return size.ws_col;
-  return kUnlimitedWidth;
-}
-
-// False when the reader is gone or the disk is full; errno says which.
-bool write_all(int fd, std::string_view text) {
-  while (!text.empty()) {
-    const ssize_t done = ::write(fd, text.data(), text.size());
-    if (done < 0 && errno == EINTR) continue;
-    if (done < 0) return false;
-    text.remove_prefix(static_cast<std::size_t>(done));
-  }
-  return true;
-}
-
-int finish(const CtlOutcome& outcome) {
-  const bool printed = write_all(STDOUT_FILENO, outcome.out);
-  const int number = errno;
-  write_all(STDERR_FILENO, outcome.err);
-  if (printed || number == EPIPE) return static_cast<int>(outcome.exit);  // "| head" has seen enough
-  write_all(STDERR_FILENO, std::string("hawserctl: cannot print: ") + std::strerror(number) + "\n");
-  return static_cast<int>(CtlExit::Failed);
+// The password of the cloud may be in memory.
+void leave_no_core() {
+  const rlimit none{0, 0};
+  ::setrlimit(RLIMIT_CORE, &none);
+#ifndef HAWSER_SANITIZED  // the leak checker has to look into its own process
+  ::prctl(PR_SET_DUMPABLE, 0);
+#endif
 }
 
 void add_plugin_commands(CLI::App& app, CtlOptions& options, std::string& id, Run& run) {
@@ -67,26 +54,39 @@ void add_plugin_commands(CLI::App& app, CtlOptions& options, std::string& id, Ru
   auto* restart = plugin->add_subcommand("restart", "Stop one plugin and start it again");
   restart->add_option("ID", id, "The plugin, for example hawser.monitoring")->required();
   restart->callback([&] { run = [&] { return restart_plugin(options, id); }; });
+  auto* release =
+      plugin->add_subcommand("release", "Let plugins out of quarantine, or out of safe mode, and start them");
+  auto* one = release->add_option("ID", id, "The plugin, for example hawser.monitoring");
+  auto* all = release->add_flag("--all")->description("Every one, and the agent out of safe mode");
+  all->excludes(one);
+  release->callback([&options, &id, &run, all, one] {
+    if (all->count() + one->count() == 0) throw CLI::RequiredError("ID or --all");
+    const bool every = all->count() > 0;
+    run = [&options, &id, every] { return every ? release_all_plugins(options) : release_plugin(options, id); };
+  });
 }
 
 void add_config_commands(CLI::App& app, CtlOptions& options, Run& run) {
   auto* config = app.add_subcommand("config", "Look at the configuration");
-  auto* check = config->add_subcommand("check", "Name every fault in the files; needs no running agent");
-  check->add_option("--config", options.config_dir, "The folder with hawser.toml")->capture_default_str();
-  check->callback([&] { run = [&] { return check_config(options); }; });
+  config->add_subcommand("check", "Name every fault in the files; needs no running agent")->callback([&] {
+    run = [&] { return check_config(options); };
+  });
   config->add_subcommand("show", "Show the configuration that the agent runs with")->callback([&] {
     run = [&] { return show_config(options); };
   });
+  config->add_subcommand("reload", "Let the agent read its files anew; nothing changes where they have a fault")
+      ->callback([&] { run = [&] { return reload_config(options); }; });
 }
 
 void add_commands(CLI::App& app, CtlOptions& options, std::string& text, Run& run) {
-  app.add_subcommand("state", "Show the cloud connection and the subconnections")->callback([&] {
-    run = [&] { return show_state(options); };
-  });
+  add_state_commands(app, options, run);
+  add_connection_commands(app, options, run);
+  add_server_commands(app, options, run);
+  add_compat_commands(app, options, run);
+  add_shell_commands(app, options, run);
+  add_doctor_commands(app, options, run);
+  add_bundle_commands(app, options, run);
   add_plugin_commands(app, options, text, run);
-  app.add_subcommand("reset", "Leave the cloud and connect anew, at once")->callback([&] {
-    run = [&] { return reset_connection(options); };
-  });
   add_config_commands(app, options, run);
   auto* level = app.add_subcommand("log-level", "Change what the agent logs, until it is restarted");
   level->add_option("LEVEL", text, "trace, debug, info, warn or error")
@@ -100,10 +100,6 @@ void add_commands(CLI::App& app, CtlOptions& options, std::string& text, Run& ru
 const CLI::App& innermost(const CLI::App& app) {
   const auto named = app.get_subcommands();
   return named.empty() ? app : innermost(*named.front());
-}
-
-CtlOutcome usage(const std::string& text) {
-  return {CtlExit::Usage, "", "hawserctl: " + text + "\nRun hawserctl --help for more.\n"};
 }
 
 CtlOutcome no_command(const CLI::App& app, const std::string& word) {
@@ -122,7 +118,7 @@ CtlOutcome no_command(const CLI::App& app, const std::string& word) {
 
 int run_command_line(int argc, char** argv) {
   CtlOptions options;
-  options.width = terminal_width();
+  options.width = terminal_size().columns;
   std::string text;
   Run run;
   CLI::App app("Asks the Hawser agent on this device, and tells it what to do.", "hawserctl");
@@ -131,6 +127,9 @@ int run_command_line(int argc, char** argv) {
       "Examples:\n  hawserctl state\n  hawserctl plugin show hawser.monitoring --json\n  hawserctl config check");
   app.fallthrough();
   app.add_option("--socket", options.socket, "The agent's control socket")->capture_default_str();
+  app.add_option("--config", options.config_dir, "The folder with hawser.toml")->capture_default_str();
+  app.add_option("--state-dir", options.state_dir, "The agent's state, with the key of the password")
+      ->capture_default_str();
   app.add_flag("--json", options.json, "Print JSON, for programs");
   add_commands(app, options, text, run);
   try {
@@ -151,6 +150,7 @@ int run_command_line(int argc, char** argv) {
 
 int main(int argc, char** argv) {
   fill_standard_descriptors();
+  leave_no_core();
   std::signal(SIGPIPE, SIG_IGN);
   try {
     return run_command_line(argc, argv);

@@ -1,14 +1,13 @@
 // Runs the real hawserctl against a small server.
 #include <fcntl.h>
-#include <poll.h>
-#include <spawn.h>
 #include <sys/ioctl.h>
-#include <sys/wait.h>
 
 #include <cstdlib>
 #include <fstream>
 #include <vector>
 
+#include "core/control/program_output.hpp"
+#include "core/control/run_hawserctl.hpp"
 #include "core/control/testing.hpp"
 #include "tests/catch.hpp"
 
@@ -16,51 +15,6 @@ using namespace hawser;
 using namespace hawser::control;
 
 namespace {
-
-struct Ran {
-  int exit = -1;
-  std::string out, err;
-};
-
-// -1 for a descriptor that is to be closed in the program.
-Ran run_with(int out, int err, const std::vector<std::string>& arguments) {
-  std::vector<std::string> words = {HAWSERCTL};
-  words.insert(words.end(), arguments.begin(), arguments.end());
-  std::vector<char*> argv;
-  for (auto& word : words) argv.push_back(word.data());
-  argv.push_back(nullptr);
-  posix_spawn_file_actions_t actions;
-  ::posix_spawn_file_actions_init(&actions);
-  for (const auto& [from, to] : {std::pair(out, 1), std::pair(err, 2)}) {
-    if (from < 0) ::posix_spawn_file_actions_addclose(&actions, to);
-    if (from >= 0) ::posix_spawn_file_actions_adddup2(&actions, from, to);
-  }
-  Ran ran;
-  pid_t pid = 0;
-  char* environment[] = {nullptr};
-  const int failed = ::posix_spawn(&pid, HAWSERCTL, &actions, nullptr, argv.data(), environment);
-  ::posix_spawn_file_actions_destroy(&actions);
-  REQUIRE(failed == 0);
-  int status = 0;
-  REQUIRE(::waitpid(pid, &status, 0) == pid);
-  ran.exit = WIFEXITED(status) ? WEXITSTATUS(status) : 1000 + WTERMSIG(status);
-  return ran;
-}
-
-std::string content(const std::filesystem::path& file) { return read_file(file, 16 * 1024 * 1024).value(); }
-
-// Into files: what is printed may be longer than a pipe takes while we wait.
-Ran run(const std::vector<std::string>& arguments) {
-  const TestFolder folder;
-  const auto open = [&](const char* name) {
-    return Descriptor(::open((folder.path() / name).c_str(), O_CREAT | O_RDWR | O_CLOEXEC, 0600));
-  };
-  const Descriptor out = open("out"), err = open("err");
-  Ran ran = run_with(out.get(), err.get(), arguments);
-  ran.out = content(folder.path() / "out");
-  ran.err = content(folder.path() / "err");
-  return ran;
-}
 
 json::Object parse(const std::string& text) { return json::parse_object(text).value(); }
 
@@ -77,6 +31,15 @@ ControlServer::Handler fake_agent(Loop&) {
     if (request.command == "plugin_restart" && plugin != "a.b")
       return reply(Error{"not_found", "\x1b[2J no such plugin"});
     if (request.command == "config_show") return reply(parse(R"({"device":{"serial":"S1"},"list":[1,2],"site":null})"));
+    if (request.command == "history") {
+      auto answer = parse(R"({"events":[{"at":null,"kind":"down","reason":"peer_closed","detail":"end of file"}]})");
+      if (json::integer_or(request.args, "limit", 0) != 1) answer->set("events", json::make_array());
+      return reply(answer);
+    }
+    if (request.command == "reset" && json::bool_or(request.args, "first", false))
+      return reply(parse(R"({"first":true})"));
+    if (request.command == "unbind" && json::text_or(request.args, "code") == "WRNGCDE2")
+      return reply(Error{"code_wrong", "the cloud refuses the code"});
     if (request.command == "log_level" && json::text_or(request.args, "level") != "debug")
       return reply(Error{"bad_request", "not today"});
     reply(json::make_object());
@@ -119,6 +82,12 @@ TEST_CASE("each command exits 0 with a sentence when it is done") {
       {{"plugin", "restart", "a.b"}, "Plugin a.b is being restarted.\n"},
       {{"reset"}, "The cloud connection is being established anew.\n"},
       {{"reset", "--json"}, "{}\n"},
+      {{"reset", "--first"}, "The cloud connection is being established anew, from the first server of the list on.\n"},
+      {{"unbind", "ABCDEFG2"}, "The cloud has let this device go: it can be added to the cloud anew.\n"},
+      {{"config", "reload"}, "The configuration was read anew; nothing has changed.\n"},
+      {{"history", "--limit", "1"},
+       "Time  Kind  Service  Reason                   Detail\nN/A   down  -        socket connection error  end of "
+       "file\n"},
       {{"config", "show"}, "device.serial: S1\nlist: [1,2]\nsite: N/A\n"},
       {{"log-level", "debug"}, "The agent logs from level debug on, until it is restarted.\n"},
       {{"version"}, "hawserctl " HAWSER_VERSION "\n"},
@@ -147,8 +116,32 @@ TEST_CASE("a refusal of the agent exits 1 with its sentence, escaped") {
   CHECK(level.out == "{\"error\":{\"code\":\"bad_request\",\"message\":\"not today\"}}\n");
 }
 
+TEST_CASE("the form of an unbinding code is checked before anyone is asked") {
+  const Agent agent;
+  for (const char* code : {"ABCDEFG", "ABCDEFGH2", "abcdefgh", "ABCDEFG1", "ABCDEF 2", ""}) {
+    for (const std::string& socket : {agent.socket, std::string("/nonexistent/control.sock")}) {
+      const Ran ran = run({"--socket", socket, "unbind", code});
+      CHECK(ran.exit == 1);
+      CHECK(ran.err == std::string("hawserctl: the unbinding code is \"") + code +
+                           "\", must be 8 characters of A-Z and 2-9, as the cloud shows it\n");
+    }
+  }
+  CHECK(run({"--socket", agent.socket, "unbind", "WRNGCDE2"}).err == "hawserctl: the cloud refuses the code\n");
+}
+
+TEST_CASE("a refused configuration is told fault by fault, each on a line of its own") {
+  const TestFolder folder;
+  const std::string socket = (folder.path() / "control.sock").string();
+  const ServerThread server(socket, [](Loop&) -> ControlServer::Handler {
+    return [](Request, Reply reply) { reply(Error{"bad_config", "a:1:1: x\nb:2:2: y\x1b"}); };
+  });
+  const Ran ran = run({"--socket", socket, "config", "reload"});
+  CHECK(ran.exit == 1);
+  CHECK(ran.err == "hawserctl: a:1:1: x\nb:2:2: y\\x1b\n");
+}
+
 TEST_CASE("B27 without an agent it exits 3, and names the socket and what to do") {
-  for (const char* command : {"state", "reset"}) {
+  for (const char* command : {"state", "reset", "history"}) {
     const Ran ran = run({command, "--socket", "/nonexistent/control.sock"});
     CHECK(ran.exit == 3);
     CHECK(ran.err ==
@@ -158,17 +151,40 @@ TEST_CASE("B27 without an agent it exits 3, and names the socket and what to do"
   CHECK(run({"version", "--socket", "/nonexistent/control.sock"}).exit == 0);
 }
 
+TEST_CASE("B26 where the user may not ask the agent, it says whose socket it is and what to do") {
+  const Agent agent;
+  if (::geteuid() != 0) return;  // nobody else to be
+  const auto said = program_output(
+      {"setpriv", "--reuid=65534", "--regid=65534", "--clear-groups", HAWSERCTL, "--socket", agent.socket, "state"},
+      10'000, std::chrono::seconds(20));
+  REQUIRE(said);
+  CHECK(*said == "hawserctl: the socket " + agent.socket + " is not open to this user; run hawserctl as root\n");
+}
+
+TEST_CASE("B28 an older agent's refusal and a newer agent's unknown members are no crash") {
+  const TestFolder folder;
+  const std::string socket = (folder.path() / "control.sock").string();
+  const ServerThread server(socket, [](Loop&) -> ControlServer::Handler {
+    return [](Request request, Reply reply) {
+      if (request.command == "state")
+        return reply(parse(R"({"device_state":"Idle","of_tomorrow":[{}],"servers":[[]]})"));
+      reply(Error{"unknown_command", "\"" + request.command + "\" is no command here"});
+    };
+  });
+  CHECK(run({"--socket", socket, "state"}).exit == 0);
+  const Ran history = run({"--socket", socket, "history"});
+  CHECK(history.exit == 1);
+  CHECK(history.err == "hawserctl: \"history\" is no command here\n");
+}
+
 TEST_CASE("B22 B23 B24 B25 wrong usage exits 2 with one sentence") {
   struct Row {
     std::vector<std::string> words;
     std::string sentence;
   };
   const Row rows[] = {
-      {{}, "name a command: state, plugin, reset, config, log-level, version"},
       {{"stat"}, "stat is no command; did you mean state?"},
-      {{"xyz"}, "xyz is no command; there are: state, plugin, reset, config, log-level, version"},
-      {{"\x1b[2J"}, "\\x1b[2J is no command; there are: state, plugin, reset, config, log-level, version"},
-      {{"plugin"}, "name a command: plugin list, plugin show, plugin restart"},
+      {{"plugin"}, "name a command: plugin list, plugin show, plugin restart, plugin release"},
       {{"plugin", "sho"}, "sho is no command; did you mean plugin show?"},
       {{"state", "x"}, "state takes no further word: x"},
   };
@@ -180,6 +196,13 @@ TEST_CASE("B22 B23 B24 B25 wrong usage exits 2 with one sentence") {
   }
   const std::vector<std::vector<std::string>> wrong = {{"--nonsense"},
                                                        {"state", "--nonsense"},
+                                                       {"history", "--limit", "0"},
+                                                       {"history", "--limit", "many"},
+                                                       {"history", "--limit"},
+                                                       {"unbind"},
+                                                       {"reset", "--first=maybe"},
+                                                       {"xyzzy"},
+                                                       {},
                                                        {"plugin", "show"},
                                                        {"log-level"},
                                                        {"log-level", "loud"},
@@ -190,6 +213,9 @@ TEST_CASE("B22 B23 B24 B25 wrong usage exits 2 with one sentence") {
     CHECK(ran.exit == 2);
     CHECK(ran.err.rfind("hawserctl: ", 0) == 0);
   }
+  CHECK(run({}).err.rfind("hawserctl: name a command: state, history, reset, ", 0) == 0);
+  CHECK(run({"xyzzy"}).err.rfind("hawserctl: xyzzy is no command; there are: state, ", 0) == 0);
+  CHECK(run({"\x1b[2J"}).err.rfind("hawserctl: \\x1b[2J is no command; there are: state, ", 0) == 0);
   const Ran help = run({"--help"});
   CHECK(help.exit == 0);
   CHECK(help.out.find("log-level") != std::string::npos);

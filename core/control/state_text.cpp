@@ -1,8 +1,10 @@
 #include "core/control/state_text.hpp"
 
 #include <algorithm>
+#include <chrono>
 
 #include "core/base/encoding.hpp"
+#include "core/config/settings.hpp"
 #include "core/control/reasons.hpp"
 #include "core/control/text_layout.hpp"
 
@@ -11,6 +13,7 @@ namespace {
 
 constexpr std::size_t kLabelColumns = 43;  // of the longest of the guide's labels
 constexpr std::size_t kDetailBytesMax = 500;
+constexpr std::chrono::seconds kClockSkewShown{300};  // less is no lie: NTP corrects it
 
 enum class As { Plain, Time, Duration, Reason };
 
@@ -77,18 +80,51 @@ std::string value_text(const json::Object& state, const Line& one) {
   return "";
 }
 
+// "a.example:19443 (primary, dhcp, current): connection refused (Details:192.0.2.1), not before 12 s from now"
 std::string server_text(const json::Object& server) {
   std::string text = member_text(server, "domain");
   if (server->has("port")) text += ":" + member_text(server, "port");
   std::string extra;
+  const auto add = [&](const std::string& word) { extra += (extra.empty() ? "" : ", ") + word; };
   for (const char* key : {"role", "source"})
-    if (const auto value = json::text_or(server, key); !value.empty()) extra += (extra.empty() ? "" : ", ") + value;
-  return extra.empty() ? text : text + " (" + printable(extra) + ")";
+    if (const auto value = json::text_or(server, key); !value.empty()) add(printable(value));
+  for (const auto& [key, name] : {std::pair("vpn_instance", "vpn-instance "), {"source_ip", "source-ip "}})
+    if (const auto value = json::text_or(server, key); !value.empty()) add(name + printable(value));
+  if (const auto ip = json::text_or(server, "ip_version"); ip == "4" || ip == "6") add("IPv" + ip);
+  if (json::bool_or(server, "current", false)) add("current");
+  if (!extra.empty()) text += " (" + extra + ")";
+  if (!json::text_or(server, "failure_reason").empty()) text += ": " + reason_text(server, "failure_reason");
+  if (const auto wait = json::integer_member(server, "retry_in_s"); wait && *wait > 0)
+    text += ", asked again in " + std::to_string(*wait) + " s";
+  return text;
 }
 
 std::string in_seconds(const json::Object& state, const char* key) {
   const auto seconds = json::integer_member(state, key);
   return seconds ? std::to_string(*seconds) + " s" : member_text(state, key);
+}
+
+// Nothing while the clock is good (conn-23).
+std::string clock_lines(const json::Object& state) {
+  std::string out;
+  const auto ahead = json::integer_member(state, "clock_ahead_s", -json::kIntegerMax);
+  if (json::bool_or(state, "clock_floor_used", false))
+    out += line("Certificates", "checked against the build time or the cloud's last time, because the clock is behind");
+  if (ahead && *ahead >= kClockSkewShown.count())
+    out += line("Clock", duration(*ahead) + " ahead of the cloud's: set it, or valid certificates look expired");
+  if (ahead && *ahead <= -kClockSkewShown.count())
+    out += line("Clock", duration(-*ahead) + " behind the cloud's: set it");
+  return out;
+}
+
+// Nothing while the configuration on disk is the one in force, or has not been read (ops-5).
+std::string config_line(const json::Object& state) {
+  const std::string refused = json::text_or(state, "refused_config_detail");
+  if (refused.empty()) return "";
+  const auto end = refused.find('\n');
+  return line("Configuration", "the one on disk is refused, the old one goes on running: " + refused.substr(0, end) +
+                                   (end == refused.npos ? "" : " (and more)") +
+                                   "; mend it, then run: hawserctl config reload");
 }
 
 template <typename Each>
@@ -141,16 +177,40 @@ std::string plugin_value(const json::Object& plugin, const std::string& name) {
 
 }  // namespace
 
-std::string state_text(const json::Object& state, std::size_t width) {
+std::string guide_text(const json::Object& state) {
   std::string out;
   for (const Line& one : kGuideLines) out += line(one.label, value_text(state, one));
-  out += "\n";
+  return out;
+}
+
+std::string history_text(const json::Array& events, std::size_t width) {
+  if (events->size() == 0) return "Nothing has happened yet.\n";
+  TextTable table({"Time", "Kind", "Service", "Reason", "Detail"});
+  for (std::size_t i = 0; i < events->size(); ++i) {
+    const auto one = json::object_at(events, i);
+    if (!one) continue;
+    const std::string at = json::text_or(*one, "at");
+    const auto uptime = json::integer_member(*one, "uptime_ms");
+    std::string time = at.empty() ? "N/A" : local_time(at);
+    if (at.empty() && uptime) time = "clock unset, up " + duration(*uptime / 1000);
+    table.add({time, json::text_or(*one, "kind"), json::text_or(*one, "service"),
+               reason_in_words(json::text_or(*one, "reason")), json::text_or(*one, "detail")});
+  }
+  return table.text(width);
+}
+
+std::string state_text(const json::Object& state, std::size_t width) {
+  std::string out = guide_text(state) + "\n";
+  if (const std::string why = json::text_or(state, "safe_mode"); !why.empty())
+    out += line("SAFE MODE", printable(why, 512));
+  if (json::bool_or(state, "development_mode", false)) out += line("DEVELOPMENT MODE", config::kDevelopmentModeWords);
   std::size_t number = 0;
   for_each_object(state, "servers", [&](const json::Object& server) {
     out += line("Server " + std::to_string(++number), server_text(server));
   });
   out += line("Next attempt in", in_seconds(state, "next_attempt_in_s"));
   out += line("Backoff", in_seconds(state, "backoff_s"));
+  out += clock_lines(state) + config_line(state);
   out += line("Serial number", member_text(state, "serial"));
   out += line("Site", member_text(state, "site"));
   return out + "\n" + subconnections_text(state, width);
@@ -175,15 +235,26 @@ std::string plugin_text(const json::Object& plugin) {
                                                            {"State", "state"},
                                                            {"PID", "pid"},
                                                            {"Restarts", "restarts"},
+                                                           {"Messages refused", "refused_messages"},
+                                                           {"Callback overdue", "overrun"},
+                                                           {"Callbacks overdue", "overruns"},
                                                            {"Services", "services"},
                                                            {"Library", "library"},
                                                            {"Digest", "digest"},
+                                                           {"Signed by key", "signed_by"},
                                                            {"Instance", "instance"},
                                                            {"Configuration file", "config_file"},
                                                            {"Actions", "actions"},
                                                            {"Permissions asked", "permissions_asked"},
                                                            {"Limits asked", "limits_asked"},
-                                                           {"Isolation", "isolation"}};
+                                                           {"Granted", "permissions_granted"},
+                                                           {"Not granted", "permissions_refused"},
+                                                           {"Not asked for", "permissions_remarks"},
+                                                           {"Limits in force", "limits"},
+                                                           {"In use", "usage"},
+                                                           {"User id", "uid"},
+                                                           {"Isolation", "isolation"},
+                                                           {"Missing walls", "isolation_missing"}};
   constexpr std::size_t kColumns = 18;  // of the longest label
   std::string out;
   const auto put = [&](const std::string& label, const std::string& value) {

@@ -6,6 +6,7 @@
 #include <fstream>
 #include <sstream>
 
+#include "core/control/ctl_state.hpp"
 #include "core/control/reasons.hpp"
 #include "core/control/text_layout.hpp"
 #include "tests/catch.hpp"
@@ -87,6 +88,65 @@ Service     State    Since                     Sent  Queued  Dropped  Reconnects
 monitoring  ready    Sun Jan  7 14:18:40 2018  120   0       3        1           N/A
 log_upload  backoff  Sat Jan 27 14:18:40 2018  0     N/A     0        0           connection refused (Details:192.0.2.1:443)
 )");
+}
+
+TEST_CASE(
+    "[state-1] a server shows where it comes from, whether it is current, why it failed and when it is asked again") {
+  const auto state = parse(R"({"servers":[
+    {"domain":"a.example","port":19444,"role":"primary","source":"dhcp","ip_version":"any","current":true,
+     "failure_reason":null},
+    {"domain":"b.example","port":443,"role":"backup","source":"config","vpn_instance":"mgmt","source_ip":"192.0.2.9",
+     "ip_version":"4","current":false,"failure_reason":"too_many_requests","failure_detail":"HTTP 429",
+     "retry_in_s":30}]})");
+  const std::string text = state_text(state, kUnlimitedWidth);
+  CHECK(text.find("Server 1                                    : a.example:19444 (primary, dhcp, current)\n") !=
+        std::string::npos);
+  CHECK(text.find("Server 2                                    : b.example:443 (backup, config, vpn-instance mgmt, "
+                  "source-ip 192.0.2.9, IPv4): too many requests (Details:HTTP 429), asked again in 30 s\n") !=
+        std::string::npos);
+}
+
+TEST_CASE("[conn-23] state says when certificates are not checked against the clock, and which clock is far off") {
+  CHECK(state_text(parse(R"({"clock_floor_used":false,"clock_ahead_s":-299})"), 0).find("lock") == std::string::npos);
+  const auto behind = state_text(parse(R"({"clock_floor_used":true,"clock_ahead_s":-3600})"), 0);
+  CHECK(behind.find("Certificates                                : checked against the build time or the cloud's last "
+                    "time, because the clock is behind\n"
+                    "Clock                                       : 00d 01h 00m 00s behind the cloud's: set it\n") !=
+        std::string::npos);
+  CHECK(state_text(parse(R"({"clock_ahead_s":90061})"), 0)
+            .find("Clock                                       : 01d 01h 01m 01s ahead of the cloud's: set it") !=
+        std::string::npos);
+}
+
+TEST_CASE("[ops-5] state says that the configuration on disk is refused, and what to do") {
+  CHECK(state_text(parse(R"({"refused_config_detail":null})"), 0).find("Configuration") == std::string::npos);
+  CHECK(state_text(parse(R"({"refused_config_detail":"a.toml:1:1: x: is wrong\na.toml:2:1: y: is wrong"})"), 0)
+            .find("Configuration                               : the one on disk is refused, the old one goes on "
+                  "running: a.toml:1:1: x: is wrong (and more); mend it, then run: hawserctl config reload\n") !=
+        std::string::npos);
+}
+
+TEST_CASE("[state-2] history is a table, oldest first, with reasons in words") {
+  use_utc();
+  const auto answer = parse(R"({"events":[
+    {"at":null,"uptime_ms":61000,"kind":"up","detail":"a.example:19443"},
+    {"at":"2018-01-27T14:18:40Z","uptime_ms":5,"kind":"service_state","service":"monitoring","reason":"hang_up",
+     "detail":"x\u001b"},5]})");
+  CHECK(history_text(answer->getArray("events"), kUnlimitedWidth) ==
+        R"(Time                             Kind           Service     Reason                   Detail
+clock unset, up 00d 00h 01m 01s  up             -           -                        a.example:19443
+Sat Jan 27 14:18:40 2018         service_state  monitoring  no answer from the peer  x\x1b
+)");
+  CHECK(history_text(json::make_array(), kUnlimitedWidth) == "Nothing has happened yet.\n");
+}
+
+TEST_CASE("state --watch compares what changes, not what moves by itself") {
+  const auto watched = [](const char* text) { return watched_text(parse(text)); };
+  CHECK(watched(R"({"duration_s":1,"next_attempt_in_s":5,"servers":[{"domain":"a","retry_in_s":3}],
+                    "subconnections":[{"service":"m","sent_messages":7,"rtt_ms":3}]})") ==
+        watched(R"({"duration_s":2,"next_attempt_in_s":4,"servers":[{"domain":"a","retry_in_s":2}],
+                    "subconnections":[{"service":"m","sent_messages":8,"rtt_ms":4}]})"));
+  CHECK(watched(R"({"total_dropped_packets":1})") != watched(R"({"total_dropped_packets":2})"));
 }
 
 TEST_CASE("an answer that lacks everything, or has it all of the wrong type, is N/A and no more") {

@@ -20,11 +20,12 @@ namespace hawser::control {
 class ServerThread {
  public:
   // `make_handler` gets the loop, for answers that come later.
-  explicit ServerThread(const std::filesystem::path& path, std::function<ControlServer::Handler(Loop&)> make_handler) {
+  explicit ServerThread(const std::filesystem::path& path, std::function<ControlServer::Handler(Loop&)> make_handler,
+                        AccessGroups groups = {}) {
     std::promise<Status> listening;
     auto told = listening.get_future();
-    thread_ = std::thread([this, path, make_handler, &listening] {
-      auto server = ControlServer::listen(loop_, path, make_handler(loop_));
+    thread_ = std::thread([this, path, make_handler, groups, &listening] {
+      auto server = ControlServer::listen(loop_, path, make_handler(loop_), groups);
       listening.set_value(server ? ok() : Status(server.error()));
       if (server) loop_.run();
     });

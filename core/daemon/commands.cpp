@@ -1,5 +1,7 @@
 #include "core/daemon/commands.hpp"
 
+#include <algorithm>
+
 #include "core/base/encoding.hpp"
 #include "core/base/log.hpp"
 #include "core/daemon/state_report.hpp"
@@ -7,48 +9,79 @@
 namespace hawser::daemon {
 namespace {
 
-constexpr std::size_t kNameShownMax = 64;
+using control::Access;
 
-Error unknown(const std::string& name, const char* known) {
-  return {"unknown_command", "\"" + printable(name, kNameShownMax) + "\" is no command here; known are " + known};
+constexpr std::size_t kNameShownMax = 64;
+constexpr std::size_t kUnbindingCodeLength = 8;  // sdk/protocol.md §4
+
+Error bad_request(const std::string& what) { return {"bad_request", what}; }
+
+bool is_unbinding_code(const std::string& code) {
+  return code.size() == kUnbindingCodeLength &&
+         std::all_of(code.begin(), code.end(), [](char c) { return (c >= 'A' && c <= 'Z') || (c >= '2' && c <= '9'); });
 }
 
 }  // namespace
 
-void Commands::answer(const control::Request& request, const control::Reply& reply) {
-  const auto result = run(request.command, request.args);
-  static constexpr const char* kChanges[] = {"plugin_restart", "reset", "log_level"};
-  for (const char* change : kChanges) {
-    if (request.command == change)
-      spdlog::info("{} by user {} (process {}): {}", change, request.uid, request.pid,
-                   result ? "done" : result.error().message);
-  }
-  reply(result);
-}
-
-Commands::Answer Commands::run(const std::string& name, const json::Object& args) {
-  using Handler = Answer (Commands::*)(const json::Object&);
-  static constexpr std::pair<std::string_view, Handler> kHandlers[] = {
-      {"state", &Commands::state},
-      {"plugin_list", &Commands::plugin_list},
-      {"plugin_show", &Commands::plugin_show},
-      {"plugin_restart", &Commands::plugin_restart},
-      {"reset", &Commands::reset},
-      {"log_level", &Commands::log_level},
-      {"config_show", &Commands::config_show},
-      {"version", &Commands::version},
+const Commands::Row* Commands::find_row(std::string_view name) {
+  static constexpr Row kRows[] = {
+      {"state", Access::View, &Commands::state, nullptr},
+      {"history", Access::View, &Commands::history, nullptr},
+      {"plugin_list", Access::View, &Commands::plugin_list, nullptr},
+      {"plugin_show", Access::View, &Commands::plugin_show, nullptr},
+      {"config_show", Access::View, &Commands::config_show, nullptr},
+      {"version", Access::View, &Commands::version, nullptr},
+      {"plugin_restart", Access::Change, &Commands::plugin_restart, nullptr},
+      {"plugin_release", Access::Change, &Commands::plugin_release, nullptr},
+      {"reset", Access::Change, &Commands::reset, nullptr},
+      {"log_level", Access::Change, &Commands::log_level, nullptr},
+      {"config_reload", Access::Change, nullptr, &Commands::config_reload},
+      {"unbind", Access::Change, nullptr, &Commands::unbind},
+      {"proof", Access::Change, &Commands::proof, nullptr},  // the device's signature is not for everyone's eyes
   };
-  for (const auto& [known, handler] : kHandlers) {
-    if (known == name) return (this->*handler)(args);
-  }
-  return unknown(name, "state, plugin_list, plugin_show, plugin_restart, reset, log_level, config_show and version");
+  const auto* found =
+      std::find_if(std::begin(kRows), std::end(kRows), [&](const Row& row) { return row.name == name; });
+  return found == std::end(kRows) ? nullptr : found;
 }
 
-Commands::Answer Commands::state(const json::Object&) { return state_report(settings_, snapshot_, supervisor_); }
+void Commands::answer(const control::Request& request, const control::Reply& reply) {
+  const Row* row = find_row(request.command);
+  if (!row)
+    return reply(Error{"unknown_command",
+                       "\"" + printable(request.command, kNameShownMax) +
+                           "\" is no command here; known are state, history, plugin_list, plugin_show, plugin_restart, "
+                           "plugin_release, reset, unbind, proof, config_reload, config_show, log_level and version"});
+  if (row->needs == Access::View) return reply((this->*row->now)(request.args));
+  const std::string who =
+      fmt::format("user {} (process {}, {})", request.uid, request.pid, control::process_name(request.pid));
+  const auto logged = [reply, who, name = row->name](const Answer& result) {
+    spdlog::info("{} by {}: {}", name, who, result ? "done" : result.error().message);
+    reply(result);
+  };
+  if (request.access != Access::Change)
+    return logged(Error{"not_permitted", std::string(row->name) + " is for root and the group hawser; user " +
+                                             std::to_string(request.uid) + " is in hawser-view, which only looks"});
+  if (row->now) return logged((this->*row->now)(request.args));
+  (this->*row->later)(request.args, logged);
+}
+
+Commands::Answer Commands::state(const json::Object&) {
+  auto state = state_report(house_.settings, snapshot_, house_.supervisor);
+  const std::string& refused = house_.reloader.refused();
+  state->set("refused_config_detail", refused.empty() ? Poco::Dynamic::Var() : Poco::Dynamic::Var(refused));
+  return state;
+}
+
+Commands::Answer Commands::history(const json::Object& args) {
+  if (!args->has("limit")) return house_.history.last(History::kKeptMax);
+  const auto limit = json::integer_member(args, "limit", 1, History::kKeptMax);
+  if (!limit) return bad_request("args." + limit.error().message);
+  return house_.history.last(static_cast<std::size_t>(*limit));
+}
 
 Commands::Answer Commands::plugin_list(const json::Object&) {
   auto plugins = json::make_array();
-  for (const auto* plugin : supervisor_.plugins()) plugins->add(plugin_entry(*plugin));
+  for (const auto* plugin : house_.supervisor.plugins()) plugins->add(plugin_entry(*plugin));
   auto answer = json::make_object();
   answer->set("plugins", plugins);
   return answer;
@@ -56,69 +89,88 @@ Commands::Answer Commands::plugin_list(const json::Object&) {
 
 Commands::Answer Commands::plugin_show(const json::Object& args) {
   const auto id = json::text_member(args, "plugin");
-  if (!id) return Error{"bad_request", "args.plugin must be the id of a plugin"};
-  const auto* plugin = supervisor_.find(*id);
+  if (!id) return bad_request("args.plugin must be the id of a plugin");
+  const auto* plugin = house_.supervisor.find(*id);
   if (!plugin)
     return Error{"not_found",
                  "no plugin \"" + printable(*id, kNameShownMax) + "\" is enabled; plugin list shows those that are"};
-  return plugin_details(*plugin);
+  return plugin_details(*plugin, house_.supervisor);
 }
 
 Commands::Answer Commands::plugin_restart(const json::Object& args) {
   const auto id = json::text_member(args, "plugin");
-  if (!id) return Error{"bad_request", "args.plugin must be the id of a plugin"};
-  if (const auto status = supervisor_.restart(*id); !status) return status.error();
+  if (!id) return bad_request("args.plugin must be the id of a plugin");
+  if (const auto status = house_.supervisor.restart(*id); !status) return status.error();
   return json::make_object();
 }
 
-Commands::Answer Commands::reset(const json::Object&) {
-  connection_.reset();
+Commands::Answer Commands::plugin_release(const json::Object& args) {
+  auto released = json::make_array();
+  if (json::bool_or(args, "all", false)) {
+    for (const auto& id : house_.supervisor.release_all()) released->add(id);
+  } else {
+    const auto id = json::text_member(args, "plugin");
+    if (!id) return bad_request("args.plugin must be the id of a plugin, or args.all be true");
+    if (const auto status = house_.supervisor.release(*id); !status) return status.error();
+    released->add(*id);
+  }
+  auto answer = json::make_object();
+  answer->set("released", released);
+  return answer;
+}
+
+Commands::Answer Commands::reset(const json::Object& args) {
+  if (args->has("first") && !json::bool_member(args, "first")) return bad_request("args.first must be true or false");
+  house_.connection.reset(json::bool_or(args, "first", false));
+  house_.supervisor.network_changed(false);  // a service that waits by itself tries anew as well
   return json::make_object();
+}
+
+Commands::Answer Commands::proof(const json::Object& args) {
+  const auto domain = json::text_member(args, "domain", 1, 255);
+  if (!domain) return bad_request("args.domain must be the name of a server");
+  const auto nonce = json::text_member(args, "nonce", 16, 128);
+  if (!nonce) return bad_request("args.nonce must be what the server gave as Hawser-Nonce");
+  const auto proof = house_.connection.make_proof(*domain, *nonce);
+  if (!proof) return proof.error();
+  auto answer = json::make_object();
+  answer->set("proof", *proof);
+  answer->set("serial", house_.settings.serial);
+  answer->set("model", house_.settings.model);
+  answer->set("agent", "hawser/" HAWSER_VERSION);
+  return answer;
 }
 
 Commands::Answer Commands::log_level(const json::Object& args) {
   const auto level = json::text_member(args, "level");
-  if (!level) return Error{"bad_request", "args.level must be trace, debug, info, warn or error"};
+  if (!level) return bad_request("args.level must be trace, debug, info, warn or error");
   if (const auto status = set_log_level(*level); !status) return status.error();
   auto answer = json::make_object();
   answer->set("level", *level);
   return answer;
 }
 
-Commands::Answer Commands::config_show(const json::Object&) { return config_report(settings_); }
+Commands::Answer Commands::config_show(const json::Object&) { return config_report(house_.settings); }
 
 Commands::Answer Commands::version(const json::Object&) {
   auto answer = json::make_object();
   answer->set("version", HAWSER_VERSION);
-  answer->set("abi_major", static_cast<Poco::Int64>(supervisor::kAbiMajor));
+  answer->set("abi_major", static_cast<Poco::Int64>(trust::kAbiMajor));
   return answer;
 }
 
-void Commands::on_snapshot(connection::Snapshot snapshot) { snapshot_ = std::move(snapshot); }
+void Commands::config_reload(const json::Object&, const control::Reply& reply) { house_.reloader.reload(reply); }
 
-void Commands::on_grants(std::vector<json::Object> grants, std::vector<connection::Refusal> refused) {
-  for (const auto& refusal : refused)
-    spdlog::warn("the cloud refuses the service {}: {}", printable(refusal.service), printable(refusal.reason));
-  supervisor_.set_grants(grants, refused);
+void Commands::unbind(const json::Object& args, const control::Reply& reply) {
+  const std::string code = json::text_or(args, "code");
+  if (!is_unbinding_code(code))
+    return reply(bad_request("the unbinding code \"" + printable(code, kNameShownMax) +
+                             "\" must be 8 of A-Z and 2-9, as the cloud showed it"));
+  if (unbindings_.size() >= kUnbindingsMax)
+    return reply(Error{"too_many_requests", "8 unbindings are under way already; wait for their answers"});
+  const auto id = ++last_unbinding_;
+  unbindings_[id] = reply;
+  house_.connection.unbind(id, code);
 }
-
-void Commands::on_revoked(std::string service, std::string reason) { supervisor_.revoke(service, reason); }
-
-void Commands::on_server_changed() { supervisor_.server_changed(); }
-
-void Commands::on_command(std::string id, std::string name, json::Object args) {
-  spdlog::info("command of the cloud: {}", printable(name, kNameShownMax));
-  if (!args) args = json::make_object();
-  const bool known = name == "state" || name == "plugin_restart";
-  connection_.command_result(std::move(id), known ? run(name, args) : unknown(name, "state and plugin_restart"));
-}
-
-void Commands::on_event(connection::Event event) {
-  spdlog::info("main connection: {} {} {}", event.kind, event.reason, event.detail);
-}
-
-void Commands::on_reached(std::uint64_t id, std::string how) { supervisor_.reached(id, how); }
-
-void Commands::on_validity_floor(std::chrono::system_clock::time_point floor) { supervisor_.set_validity_floor(floor); }
 
 }  // namespace hawser::daemon

@@ -89,6 +89,10 @@ void Inbox::on_event(connection::Event event) {
   put({Kind::Event, "", [event = std::move(event)](auto& to) { to.on_event(event); }});
 }
 
+void Inbox::on_unbind_result(std::uint64_t id, Status result) {
+  put({Kind::Unbound, std::to_string(id), [id, result](auto& to) { to.on_unbind_result(id, result); }});
+}
+
 void Inbox::on_reached(std::uint64_t id, std::string how) {
   std::string key = std::to_string(id);
   put({Kind::Reached, std::move(key), [id, how = std::move(how)](auto& to) { to.on_reached(id, how); }});

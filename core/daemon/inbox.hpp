@@ -36,11 +36,12 @@ class Inbox : public connection::Observer {
   void on_server_changed() override;
   void on_command(std::string id, std::string name, json::Object args) override;
   void on_event(connection::Event event) override;
+  void on_unbind_result(std::uint64_t id, Status result) override;
   void on_reached(std::uint64_t id, std::string how) override;
   void on_validity_floor(std::chrono::system_clock::time_point floor) override;
 
  private:
-  enum class Kind { Snapshot, Grants, Revoked, ServerChanged, ValidityFloor, Reached, Command, Event };
+  enum class Kind { Snapshot, Grants, Revoked, ServerChanged, ValidityFloor, Reached, Unbound, Command, Event };
   struct Letter {
     Kind kind;
     std::string key;  // letters of one kind and key replace each other

@@ -5,6 +5,7 @@
 
 #include <csignal>
 #include <cstdio>
+#include <ctime>
 #include <exception>
 #include <iostream>
 
@@ -13,13 +14,21 @@
 #include "core/base/log.hpp"
 #include "core/config/load.hpp"
 #include "core/connection/main_connection.hpp"
+#include "core/connection/validity_floor.hpp"
 #include "core/control/control_socket.hpp"
+#include "core/daemon/bundle_upload.hpp"
 #include "core/daemon/commands.hpp"
+#include "core/daemon/dhcp_leases.hpp"
+#include "core/daemon/history.hpp"
 #include "core/daemon/inbox.hpp"
 #include "core/daemon/instance_lock.hpp"
+#include "core/daemon/network_notes.hpp"
+#include "core/daemon/network_watch.hpp"
 #include "core/daemon/options.hpp"
+#include "core/daemon/reloader.hpp"
 #include "core/daemon/service_manager.hpp"
 #include "core/daemon/signals.hpp"
+#include "core/daemon/start_record.hpp"
 #include "core/supervisor/child_process.hpp"
 #include "core/supervisor/supervisor.hpp"
 
@@ -29,17 +38,52 @@ namespace {
 // Together with the main connection's close (2 s at most) the agent is gone within 5 s of SIGTERM.
 constexpr milliseconds kHostsStopLimit{2400};
 
-// The supervisor's view of the main connection, which is made before it.
+// The supervisor's view of the main connection, which is made before it; what it reports is history, too.
 class CloudOf : public supervisor::Cloud {
  public:
-  explicit CloudOf(connection::MainConnection& connection) : connection_(connection) {}
+  CloudOf(connection::MainConnection& connection, History& history) : connection_(connection), history_(history) {}
   void set_offers(std::vector<connection::Offer> offers) override { connection_.set_offers(std::move(offers)); }
   void request_grants() override { connection_.request_grants(); }
   void reach_cloud(std::uint64_t id) override { connection_.reach_cloud(id); }
-  void report(connection::Event event) override { connection_.report(std::move(event)); }
+  void report(connection::Event event) override {
+    history_.add(event);
+    connection_.report(std::move(event));
+  }
 
  private:
   connection::MainConnection& connection_;
+  History& history_;
+};
+
+// SIGHUP takes a new configuration; SIGTERM and SIGINT stop in good order, a second one at once.
+struct OnSignals {
+  Loop& loop;
+  connection::MainConnection& connection;
+  supervisor::Supervisor& supervisor;
+  Reloader& reloader;
+  bool stopping = false;
+  std::string why{};  // for the history
+
+  void operator()(int number) { number == SIGHUP ? reload() : stop(number); }
+
+  void reload() {
+    if (stopping) return;
+    spdlog::info("SIGHUP: reads the configuration anew");
+    tell_reloading();
+    reloader.reload([](const Result<json::Object>&) { tell_service_manager("READY=1"); });  // the log says the rest
+  }
+
+  void stop(int number) {
+    if (stopping) return loop.stop();
+    stopping = true;
+    spdlog::info("{}: stopping", supervisor::signal_name(number));
+    tell_service_manager("STOPPING=1");
+    why = supervisor::signal_name(number);
+    supervisor.stop(kHostsStopLimit, [this] {
+      connection.stop();
+      loop.stop();
+    });
+  }
 };
 
 // Secrets (the device key, tokens) must not end in a file that we did not mean to write.
@@ -79,7 +123,20 @@ std::string boot_id() {
   return text ? text->substr(0, text->find('\n')) : random_uuid();
 }
 
-int serve(const Options& options, const config::Settings& settings) {
+std::chrono::seconds uptime() {
+  timespec time{};
+  ::clock_gettime(CLOCK_BOOTTIME, &time);
+  return std::chrono::seconds(time.tv_sec);
+}
+
+// What the configuration takes from the device: among it the key that opens the password.
+config::DeviceSources sources_of(const Options& options) {
+  config::DeviceSources sources;
+  sources.state_dir = options.state_dir;
+  return sources;
+}
+
+int serve(const Options& options, config::Settings& settings) {
   if (const auto made = prepare_folders(options); !made) return fail(made.error());
   const auto lock = InstanceLock::take(options.state_dir);
   if (!lock) return fail(lock.error(), lock.error().code == "busy" ? kExitLocked : kExitFailed);
@@ -87,38 +144,69 @@ int serve(const Options& options, const config::Settings& settings) {
 
   Loop loop;
   Inbox inbox(loop);
+  History history(options.state_dir, connection::ValidityFloor(options.state_dir / "validity_floor").value());
   const auto connection =
       connection::MainConnection::make(settings, {options.state_dir, boot_id(), HAWSER_VERSION}, inbox);
   if (!connection) return fail(connection.error());
   connection::MainConnection& main_connection = **connection;
-  CloudOf cloud(main_connection);
-  supervisor::Supervisor supervisor(loop, settings, {options.plugin_dir, options.state_dir, options.host_program},
-                                    cloud);
-  Commands commands(settings, supervisor, main_connection);
+  CloudOf cloud(main_connection, history);
+  auto cgroups = supervisor::CgroupTree::take_over();
+  spdlog::info("{}", cgroups ? "limits of plugins are held by cgroups below " + cgroups->folder().string()
+                             : cgroups.error().message);
+  supervisor::Supervisor supervisor(
+      loop, settings, {options.plugin_dir, options.state_dir, options.host_program, options.config_dir / "trust.d"},
+      cloud, {}, std::move(cgroups));
+  const auto note = [&history](connection::Event event) { history.add(event); };
+  DhcpLeases leases(
+      loop, options.runtime_dir / "dhcp", settings.dhcp,
+      [&](std::optional<connection::DhcpOffer> offer) { main_connection.set_dhcp(std::move(offer)); }, note);
+  NetworkNotes notes;
+  const NetworkWatch network(loop, [&](connection::NetworkChange change, const std::string& what) {
+    const bool resumed = change == connection::NetworkChange::Resumed;
+    const auto noted = notes.note(change, what, Clock::now());
+    spdlog::log(noted ? spdlog::level::info : spdlog::level::debug, "network: {}", what);
+    if (noted) history.add(*noted);
+    main_connection.network_changed(change);
+    supervisor.network_changed(resumed);
+    leases.look();
+  });
+  Reloader reloader(
+      loop, settings, [&options] { return config::load(options.config_dir, sources_of(options)); },
+      [&](const config::Settings& before) {
+        if (before.log_level != settings.log_level) [[maybe_unused]]
+          const auto known = set_log_level(settings.log_level);
+        main_connection.configure(settings);
+        leases.configure(settings.dhcp);
+        supervisor.configure(settings);
+      },
+      [&cloud](connection::Event event) { cloud.report(std::move(event)); });
+  const auto socket = options.runtime_dir / "control.sock";
+  BundleUpload bundles(loop,
+                       {options.ctl_program.string(), "--socket", socket.string(), "--config",
+                        options.config_dir.string(), "--state-dir", options.state_dir.string()},
+                       options.runtime_dir);
+  Commands commands({settings, supervisor, main_connection, history, reloader, bundles});
   inbox.deliver_to(commands);
   const auto control = control::ControlServer::listen(
-      loop, options.runtime_dir / "control.sock",
-      [&commands](const control::Request& request, const control::Reply& reply) { commands.answer(request, reply); });
+      loop, socket,
+      [&commands](const control::Request& request, const control::Reply& reply) { commands.answer(request, reply); },
+      control::AccessGroups::of_system());
   if (!control) return fail(control.error());
+  OnSignals on_signals{loop, main_connection, supervisor, reloader};
+  const Signals signals(loop, [&on_signals](int number) { on_signals(number); });
 
-  bool stopping = false;
-  const Signals signals(loop, [&](int number) {
-    if (number == SIGHUP) return spdlog::info("SIGHUP: restart the agent to take over a new configuration");
-    if (stopping) return loop.stop();  // asked twice: at once
-    stopping = true;
-    spdlog::info("{}: stopping", supervisor::signal_name(number));
-    tell_service_manager("STOPPING=1");
-    supervisor.stop(kHostsStopLimit, [&] {
-      main_connection.stop();
-      loop.stop();
-    });
-  });
+  StartRecord record(options.state_dir / "starts.json", boot_id(), uptime());
+  if (record.safe_mode()) supervisor.enter_safe_mode(*record.safe_mode());
+  record.watch(loop, [&supervisor] { supervisor.leave_safe_mode("ten minutes without another such end"); });
 
   main_connection.start(supervisor.offers());  // while the hosts start
   supervisor.start();
+  feed_watchdog(loop);
   tell_service_manager("READY=1");
   spdlog::info("hawserd {} runs, serial {}, {} plugins", HAWSER_VERSION, settings.serial, supervisor.plugins().size());
   loop.run();
+  record.ended_in_order();
+  history.add({"agent", "", "stopped", on_signals.why});  // the last of all: the next start looks for it
   spdlog::info("stopped");
   return kExitOk;
 }
@@ -126,7 +214,7 @@ int serve(const Options& options, const config::Settings& settings) {
 int run(int count, char** arguments) {
   const auto parsed = parse_options(count, arguments);
   if (parsed.exit) return *parsed.exit;
-  auto loaded = config::load(parsed.options.config_dir);
+  auto loaded = config::load(parsed.options.config_dir, sources_of(parsed.options));
   for (const auto& warning : loaded.warnings) std::cerr << "warning: " << warning << "\n";
   for (const auto& fault : loaded.faults) std::cerr << fault << "\n";
   if (!loaded.settings) return kExitConfig;

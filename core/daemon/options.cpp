@@ -20,6 +20,8 @@ ParsedOptions parse_options(int count, const char* const* arguments) {
   app.add_option("--runtime-dir", options.runtime_dir, "Folder of control.sock")->capture_default_str();
   app.add_option("--plugin-dir", options.plugin_dir, "Folder of the plugins, <id>/<version>/")->capture_default_str();
   app.add_option("--host-program", options.host_program, "The program that runs one plugin")->capture_default_str();
+  app.add_option("--ctl-program", options.ctl_program, "hawserctl, which makes the bundles the cloud asks for")
+      ->capture_default_str();
   app.add_flag("--check", options.check, "Check the configuration: exit 0, or 78 with every fault");
   app.set_version_flag("--version", "hawserd " HAWSER_VERSION);
   try {

@@ -16,8 +16,9 @@ struct Options {
   std::filesystem::path config_dir = "/etc/hawser";
   std::filesystem::path state_dir = "/var/lib/hawser";
   std::filesystem::path runtime_dir = "/run/hawser";
-  std::filesystem::path plugin_dir = "/usr/lib/hawser/plugins";
+  std::filesystem::path plugin_dir = HAWSER_PLUGIN_DIR;
   std::filesystem::path host_program = HAWSER_HOST_PROGRAM;
+  std::filesystem::path ctl_program = HAWSER_CTL_PROGRAM;
   bool check = false;
 };
 

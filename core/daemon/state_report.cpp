@@ -1,9 +1,9 @@
 #include "core/daemon/state_report.hpp"
 
 #include <algorithm>
-#include <cctype>
 
 #include "core/base/rfc3339.hpp"
+#include "core/daemon/isolation_report.hpp"
 #include "core/daemon/process_usage.hpp"
 
 namespace hawser::daemon {
@@ -50,43 +50,51 @@ void set_guide_lines(json::Object state, const connection::Snapshot& now, const 
   set_reason(state, "last_report_failure", now.last_report_failure);
   state->set("last_report_failure_at", time_or_null(now.last_report_failure_at));
   state->set("dropped_packets_after_reaching_buffer_limit",
-             number(sum_of(book.dropped("queue_full"), now.reports_dropped)));
-  state->set("total_dropped_packets", number(sum_of(book.dropped(), now.reports_dropped)));
+             number(sum_of(book.dropped_at_limit(), now.reports_dropped)));
+  state->set("total_dropped_packets", number(sum_of(book.dropped(), now.reports_dropped + now.reports_unbound)));
   set_reason(state, "last_report_incomplete", now.last_report_incomplete);
   state->set("last_report_incomplete_at", time_or_null(now.last_report_incomplete_at));
   state->set("buffer_full_count", number(sum_of(book.buffer_full(), now.report_queue_full_count)));
 }
 
-// A server is a name with a port. In the order in which they are tried: names alphabetically whatever their case,
-// ports descending.
-json::Array servers_of(const config::Settings& settings) {
-  struct Row {
-    std::string folded;
-    int port;
-    const config::Server* server;
-  };
-  std::vector<Row> rows;
-  for (const auto& server : settings.servers) {
-    std::string folded = server.domain;
-    for (char& c : folded) c = static_cast<char>(std::tolower(static_cast<unsigned char>(c)));
-    if (server.ports.empty()) rows.push_back({folded, settings.authentication_port, &server});
-    for (const auto port : server.ports) rows.push_back({folded, port, &server});
-  }
-  std::sort(rows.begin(), rows.end(),
-            [](const Row& a, const Row& b) { return a.folded != b.folded ? a.folded < b.folded : a.port > b.port; });
+const char* name_of(IpVersion version) {
+  return version == IpVersion::V4 ? "4" : version == IpVersion::V6 ? "6" : "any";
+}
+
+json::Array servers_of(const connection::Snapshot& snapshot) {
   auto servers = json::make_array();
-  for (const auto& row : rows) {
+  for (const auto& server : snapshot.servers) {
+    const auto& target = server.target;
     auto entry = json::make_object();
-    entry->set("domain", row.server->domain);
-    entry->set("port", row.port);
-    entry->set("role", row.server->primary ? "primary" : "backup");
-    entry->set("source", "config");
+    entry->set("domain", target.domain);
+    entry->set("port", static_cast<int>(target.port));
+    entry->set("role", target.primary ? "primary" : "backup");
+    entry->set("source", target.source == connection::Target::Source::Dhcp ? "dhcp" : "config");
+    entry->set("vpn_instance", text_or_null(target.binding.vpn_instance));
+    entry->set("source_ip", text_or_null(target.binding.source_ip));
+    entry->set("ip_version", name_of(target.binding.ip_version));
+    entry->set("current", server.current);
+    set_reason(entry, "failure", server.failure);
+    const auto wait = server.not_before ? *server.not_before - Clock::now() : Clock::duration::zero();
+    entry->set("retry_in_s",
+               wait > Clock::duration::zero() ? number(std::chrono::ceil<std::chrono::seconds>(wait).count()) : Var());
     servers->add(entry);
   }
   return servers;
 }
 
-json::Object subconnection_entry(const supervisor::Subconnection& row, const supervisor::SupervisedPlugin* plugin) {
+// The callback that is over its budget just now.
+Var overrun_of(const supervisor::SupervisedPlugin& plugin) {
+  const auto overrun = plugin.watch() ? plugin.watch()->overrun() : std::nullopt;
+  if (!overrun) return {};
+  auto entry = json::make_object();
+  entry->set("callback", overrun->callback);
+  entry->set("for_ms", number(overrun->time.count()));
+  return entry;
+}
+
+json::Object subconnection_entry(const supervisor::Subconnection& row, const supervisor::Supervisor& supervisor) {
+  const supervisor::SupervisedPlugin* plugin = supervisor.find(row.plugin);
   auto entry = json::make_object();
   entry->set("service", row.service);
   entry->set("plugin", row.plugin);
@@ -100,20 +108,24 @@ json::Object subconnection_entry(const supervisor::Subconnection& row, const sup
   entry->set("sent_bytes", number(row.sent_bytes.total()));
   entry->set("queued_messages", number_or_null(row.queued_messages));
   entry->set("queued_bytes", number_or_null(row.queued_bytes));
-  entry->set("spooled_bytes", Var());
+  entry->set("spooled_bytes", number_or_null(row.spooled_bytes));
   auto dropped = json::make_object();
   for (const auto& [reason, count] : row.dropped) dropped->set(reason, number(count.total()));
   entry->set("dropped", dropped);
+  entry->set("buffer_full_count", number(row.buffer_full.total()));
   entry->set("acked_seq", number_or_null(row.acked_seq));
   entry->set("rtt_ms", number_or_null(row.rtt_ms));
   const auto pid = plugin ? plugin->pid() : std::nullopt;
   const ProcessUsage usage = pid ? usage_of(*pid) : ProcessUsage{};
   entry->set("host_pid", pid ? number(*pid) : Var());
-  entry->set("isolation", "process");
+  entry->set("isolation", isolation_level(supervisor, row.plugin));
   entry->set("cpu_ms", number_or_null(usage.cpu_ms));
-  entry->set("pss_kib", number_or_null(usage.pss_kib));
+  // A host of another user tells its share by itself.
+  entry->set("pss_kib", number_or_null(usage.pss_kib ? usage.pss_kib : supervisor.policies().pss_kib(row.plugin)));
   entry->set("restarts", plugin ? number(plugin->restarts()) : Var());
-  entry->set("quarantine", Var());
+  const bool isolated = plugin && plugin->state() == supervisor::PluginState::Quarantined;
+  entry->set("quarantine", isolated ? text_or_null(plugin->reason().message) : Var());
+  entry->set("overrun", plugin ? overrun_of(*plugin) : Var());
   return entry;
 }
 
@@ -123,16 +135,21 @@ json::Object state_report(const config::Settings& settings, const connection::Sn
                           const supervisor::Supervisor& supervisor) {
   auto state = json::make_object();
   set_guide_lines(state, snapshot, supervisor.subconnections());
-  state->set("servers", servers_of(settings));
+  state->set("servers", servers_of(snapshot));
   const auto next = snapshot.next_attempt_at;
   const auto left = next ? std::chrono::ceil<std::chrono::seconds>(*next - Clock::now()).count() : 0;
   state->set("next_attempt_in_s", next ? number(std::max<std::int64_t>(left, 0)) : Var());
   state->set("backoff_s", number(std::chrono::ceil<std::chrono::seconds>(snapshot.backoff).count()));
+  state->set("clock_floor_used", snapshot.clock_floor_used);
+  state->set("clock_ahead_s", snapshot.clock_ahead ? number(snapshot.clock_ahead->count()) : Var());
   state->set("serial", settings.serial);
   state->set("site", text_or_null(settings.site));
+  const auto& held = supervisor.safe_mode();
+  state->set("safe_mode", held ? text_or_null(held->message) : Var());
+  state->set("development_mode", supervisor.development_mode());
   auto subconnections = json::make_array();
   for (const auto& [service, row] : supervisor.subconnections().rows())
-    subconnections->add(subconnection_entry(row, supervisor.find(row.plugin)));
+    subconnections->add(subconnection_entry(row, supervisor));
   state->set("subconnections", subconnections);
   return state;
 }
@@ -146,6 +163,9 @@ json::Object plugin_entry(const supervisor::SupervisedPlugin& plugin) {
   entry->set("detail", text_or_null(plugin.reason().message));
   entry->set("pid", plugin.pid() ? number(*plugin.pid()) : Var());
   entry->set("restarts", plugin.restarts());
+  entry->set("overrun", overrun_of(plugin));
+  entry->set("refused_messages", number(static_cast<std::int64_t>(plugin.lies())));
+  entry->set("overruns", plugin.watch() ? number(static_cast<std::int64_t>(plugin.watch()->overruns())) : Var());
   auto services = json::make_array();
   if (plugin.found().manifest) {
     for (const auto& service : plugin.found().manifest->services) services->add(service.name);
@@ -154,10 +174,11 @@ json::Object plugin_entry(const supervisor::SupervisedPlugin& plugin) {
   return entry;
 }
 
-json::Object plugin_details(const supervisor::SupervisedPlugin& plugin) {
+json::Object plugin_details(const supervisor::SupervisedPlugin& plugin, const supervisor::Supervisor& supervisor) {
   auto entry = plugin_entry(plugin);
   entry->set("library", text_or_null(plugin.found().library.string()));
   entry->set("digest", text_or_null(plugin.found().digest));
+  entry->set("signed_by", text_or_null(plugin.found().signed_by));
   entry->set("instance", text_or_null(plugin.instance()));
   entry->set("config_file", text_or_null(plugin.settings().file.string()));
   auto actions = json::make_array();
@@ -166,12 +187,14 @@ json::Object plugin_details(const supervisor::SupervisedPlugin& plugin) {
   auto permissions = json::make_array();
   auto limits = json::make_object();
   if (const auto& manifest = plugin.found().manifest) {
-    for (const auto& permission : manifest->permissions) permissions->add(permission);
-    for (const auto& [name, value] : manifest->limits) limits->set(name, number(value));
+    for (const auto& permission : manifest->permissions) permissions->add(permission.text());
+    for (const config::LimitRow& row : config::kLimitRows) {
+      if (const auto& value = manifest->limits.*row.member) limits->set(std::string(row.name), number(*value));
+    }
   }
   entry->set("permissions_asked", permissions);
   entry->set("limits_asked", limits);
-  entry->set("isolation", "process");
+  set_isolation(entry, supervisor, plugin.id());
   return entry;
 }
 

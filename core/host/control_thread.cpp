@@ -1,11 +1,15 @@
 #include "core/host/control_thread.hpp"
 
+#include <fcntl.h>
 #include <poll.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <algorithm>
+#include <cstdlib>
 
 #include "core/base/encoding.hpp"
+#include "core/host/walls/walls.hpp"
 
 namespace hawser::host {
 namespace {
@@ -15,13 +19,25 @@ using namespace std::chrono_literals;
 constexpr int kMessagesPerTurn = 64;                       // so that neither direction starves
 constexpr std::chrono::milliseconds kFlushLimit = 1s;      // for the last words, at the end
 constexpr std::chrono::milliseconds kDeliverRetry = 50ms;  // the service thread's queue was full
+constexpr std::int64_t kBudgetMsMost = 60 * 1000;
 constexpr std::int64_t kStopMsMost = 10 * 60 * 1000;
+constexpr std::uint64_t kPingsPerPss = 6;  // once a minute: the kernel walks every page for it
+constexpr std::size_t kRollupBytesMax = 8192;
+
+// Where hawserd cannot look for itself, since we have another user.
+std::optional<std::int64_t> pss_kib() {
+  const auto text = read_file("/proc/self/smaps_rollup", kRollupBytesMax);
+  const auto at = text ? text->find("\nPss:") : std::string::npos;
+  if (at == std::string::npos) return std::nullopt;
+  return std::strtoll(text->c_str() + at + 5, nullptr, 10);
+}
 
 }  // namespace
 
 ControlThread::ControlThread(Descriptor channel, GatewayChooser choose_gateway)
     : channel_(std::move(channel)),
       link_([this] { (void)loop_.post([this] { pump(); }); }),
+      callbacks_(loop_, link_, control::FlightWriter::take(control::kFlightDescriptor)),
       choose_gateway_(std::move(choose_gateway)) {}
 
 void ControlThread::run() {
@@ -79,11 +95,56 @@ void ControlThread::set_up(const json::Object& message) {
     link_.log("error", setup.error().message);
     return end(1);
   }
+  // Ours only, before anything can start a program. A regular file there is what hawserd verified.
+  struct stat library {};
+  if (::fstat(control::kLibraryDescriptor, &library) == 0 && S_ISREG(library.st_mode)) {
+    setup->library_descriptor = control::kLibraryDescriptor;
+    ::fcntl(control::kLibraryDescriptor, F_SETFD, FD_CLOEXEC);
+  }
+  if (!confine(*setup)) return;
+  validity_floor_ = setup->validity_floor;
+  callbacks_.set_budget(std::chrono::milliseconds(std::clamp<std::int64_t>(
+      json::integer_or(message, "callback_budget_ms", kCallbackBudget.count()), 1, kBudgetMsMost)));
   GatewayMaker gateway = choose_gateway_(*setup);
-  instance_ = std::make_unique<Instance>(std::move(*setup), link_, switchboard_, std::move(gateway), [this](int code) {
-    if (!loop_.post([this, code] { end(code); })) ::_exit(code);
-  });
+  instance_ = std::make_unique<Instance>(std::move(*setup), link_, switchboard_, callbacks_, std::move(gateway),
+                                         [this](int code) {
+                                           if (!loop_.post([this, code] { end(code); })) ::_exit(code);
+                                         });
   instance_->start_thread();
+}
+
+bool ControlThread::confine(Setup& setup) {
+  if (!setup.confinement) {
+    (void)forbid_new_privileges();
+    return true;
+  }
+  keep_ca_file(setup);
+  const auto isolation =
+      put_up_walls(*setup.confinement, {setup.library.parent_path(), setup.state_dir, setup.library_descriptor});
+  auto message = json::make_object();
+  if (isolation) {
+    message->set("type", "confined");
+    message->set("isolation", control::to_json(*isolation));
+    link_.send(message);
+    pump();  // heard also when the plugin's first instruction ends the process
+    return true;
+  }
+  message->set("type", "refused");
+  message->set("reason", isolation.error().code);
+  message->set("detail", isolation.error().message);
+  link_.send(message);
+  end(1);
+  return false;
+}
+
+void ControlThread::pong(const json::Object& ping) {
+  auto message = json::make_object();
+  message->set("type", "pong");
+  message->set("id", json::text_or(ping, "id"));
+  if (pings_++ % kPingsPerPss == 0) {
+    if (const auto kib = pss_kib()) message->set("pss_kib", static_cast<Poco::Int64>(*kib));
+  }
+  link_.send_newest("pong", message);
 }
 
 void ControlThread::deliver(std::function<bool()> attempt) {
@@ -112,6 +173,7 @@ void ControlThread::hear(const json::Object& message) {
     link_.log("error", "the core sent " + printable(type) + " before setup");
     return end(1);
   }
+  if (type == "ping") return pong(message);
   CoreWord word;
   word.at = Clock::now();
   word.reason = json::text_or(message, "reason");
@@ -127,6 +189,12 @@ void ControlThread::hear(const json::Object& message) {
   } else if (type == "server_changed") {
     word.kind = CoreWord::Kind::ServerChanged;
     switchboard_.deliver_to_all(word);
+  } else if (type == "network_changed" || type == "unbound") {
+    word.kind = type == "unbound" ? CoreWord::Kind::Unbound : CoreWord::Kind::NetworkChanged;
+    word.resumed = json::bool_or(message, "resumed", false);
+    switchboard_.deliver_to_all(word);
+  } else if (type == "validity_floor") {
+    validity_floor_->raise(std::chrono::seconds(json::integer_or(message, "at", 0)));
   } else if (type == "configure") {
     const auto config = json::object_member(message, "config");
     const bool apply = json::text_or(message, "mode") == "apply";

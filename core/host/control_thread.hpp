@@ -4,6 +4,7 @@
 
 #include "core/base/loop.hpp"
 #include "core/control/channel.hpp"
+#include "core/host/callback_watch.hpp"
 #include "core/host/core_link.hpp"
 #include "core/host/instance.hpp"
 #include "core/host/setup.hpp"
@@ -28,7 +29,10 @@ class ControlThread {
   void watch();
   void hear(const json::Object& message);
   void set_up(const json::Object& message);
+  // Puts up the walls that the setup asks for, while this is the only thread. False: the host ends.
+  bool confine(Setup& setup);
   void stop(std::chrono::milliseconds deadline);
+  void pong(const json::Object& ping);
   void deliver(std::function<bool()> attempt);
   void end(int code);
   void end_if_flushed();
@@ -36,10 +40,13 @@ class ControlThread {
   Loop loop_;
   control::Channel channel_;
   CoreLink link_;
+  CallbackWatch callbacks_;
   Switchboard switchboard_;
   const GatewayChooser choose_gateway_;
+  std::shared_ptr<ValidityFloor> validity_floor_;  // of the setup
   std::unique_ptr<Instance> instance_;
   std::optional<int> ending_;
+  std::uint64_t pings_ = 0;
   bool watches_output_ = false;
 };
 

@@ -54,6 +54,17 @@ Status read_url(Grant& grant) {
   return read_authority(authority, grant.origin);
 }
 
+Status read_binding(const json::Object& object, Binding& binding) {
+  const auto member = json::object_member(object, "binding");
+  if (!member) return ok();
+  const std::string version = json::text_or(*member, "ip_version", "any");
+  if (version != "any" && version != "4" && version != "6") return bad("binding: ip_version is any, 4 or 6");
+  binding.ip_version = version == "4" ? IpVersion::V4 : version == "6" ? IpVersion::V6 : IpVersion::Any;
+  binding.vpn_instance = json::text_or(*member, "vpn_instance");
+  binding.source_ip = json::text_or(*member, "source_ip");
+  return ok();
+}
+
 }  // namespace
 
 Result<Grant> read_grant(const json::Object& object, TimePoint now) {
@@ -69,6 +80,7 @@ Result<Grant> read_grant(const json::Object& object, TimePoint now) {
   if (!is_visible_ascii(grant.token)) return bad("token: a character that has no place in a header");
   if (!is_visible_ascii(grant.protocol)) return bad("protocol: a character that has no place in a header");
   if (auto read = read_url(grant); !read) return read.error();
+  if (auto read = read_binding(object, grant.binding); !read) return read.error();
   const auto expires_in = json::integer_member(object, "expires_in", 1);
   if (!expires_in) return expires_in.error().with_context("grant");
   grant.expires = now + std::chrono::seconds(std::min(*expires_in, kExpiryMax));

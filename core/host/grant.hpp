@@ -5,6 +5,7 @@
 #include <string>
 
 #include "core/base/json.hpp"
+#include "core/base/network.hpp"
 #include "core/base/waker.hpp"
 #include "core/transport/stream.hpp"
 
@@ -24,6 +25,7 @@ struct Grant {
   transport::Origin origin;
   TimePoint expires;
   Limits limits;
+  Binding binding;  // the main connection's, which the core added
 };
 
 // Reads a grant that was received at `now`. Errors are bad_response and never contain the token.

@@ -26,20 +26,6 @@ hws_status svc(Instance& instance, const char* function, Call&& call) noexcept {
   return edge([&] { return instance.on_service_thread(function) ? call() : HWS_E_THREAD; });
 }
 
-hws_status status_of(Subconnection::Sent sent) {
-  switch (sent) {
-    case Subconnection::Sent::Ok:
-      return HWS_OK;
-    case Subconnection::Sent::Full:
-      return HWS_E_AGAIN;
-    case Subconnection::Sent::Closed:
-      return HWS_E_CLOSED;
-    case Subconnection::Sent::TooLong:
-      return HWS_E_INVALID;
-  }
-  return HWS_E_FAIL;
-}
-
 std::string_view bytes(const void* data, size_t len) {
   return data ? std::string_view(static_cast<const char*>(data), len) : std::string_view();
 }
@@ -52,16 +38,23 @@ const hws_host_subconn kSubconn = {
     },
     [](hws_subconn* to, const void* data, size_t len, uint32_t flags, uint64_t* seq) {
       return edge(
-          [&] { return status_of(to->connection().send_durable(bytes(data, len), (flags & HWS_COMPRESS) != 0, seq)); });
+          [&] {
+            return hws_subconn::status_of(
+                to->connection().send_durable(bytes(data, len), (flags & HWS_COMPRESS) != 0, seq));
+          });
     },
     [](hws_subconn* to, const void* data, size_t len, uint32_t flags) {
-      return edge([&] { return status_of(to->connection().send(bytes(data, len), (flags & HWS_COMPRESS) != 0)); });
+      return edge([&] { return hws_subconn::status_of(to->connection().send(bytes(data, len), (flags & HWS_COMPRESS) != 0)); });
     },
     [](hws_subconn* to, hws_str json) {
-      return edge([&] { return status_of(to->connection().send_text(view(json))); });
+      return edge([&] { return hws_subconn::status_of(to->connection().send_text(view(json))); });
     },
     [](hws_subconn* to, uint64_t seq, hws_status verdict, hws_str why) {
       return svc(to->instance(), "settle", [&] { return to->settle(seq, verdict, view(why)); });
+    },
+    [](hws_subconn* to, hws_str source, const void* data, size_t len, uint32_t flags, uint64_t* seq) {
+      return edge(
+          [&] { return to->send_source(view(source), bytes(data, len), (flags & HWS_COMPRESS) != 0, seq); });
     }};
 
 const hws_host_action kAction = {

@@ -15,6 +15,7 @@
 
 #include "core/base/waker.hpp"
 #include "core/control/channel.hpp"
+#include "core/control/flight_page.hpp"
 #include "tests/catch.hpp"
 
 extern char** environ;
@@ -23,25 +24,38 @@ namespace hawser::host::testing {
 
 using namespace std::chrono_literals;
 
+// How a host is started that is more than its plugin.
+struct HostStart {
+  std::string plugin, config = "{}";
+  std::string more = R"("x":0)";      // of the setup
+  std::vector<std::string> before{};  // the program that starts the host, with its arguments
+  int library = -1;                   // stands at descriptor 5
+  std::filesystem::path state_dir{};  // empty: a new one, removed at the end
+};
+
 // A real hawser-host under the test's hand: the test is the core. Everything that the host says is kept in `heard`.
 class HostProcess {
  public:
   static constexpr std::chrono::seconds kLimit{20};  // for whatever is waited for
 
   explicit HostProcess(const std::string& plugin, const std::string& config = "{}",
-                       const std::string& more = R"("x":0)") {
+                       const std::string& more = R"("x":0)")
+      : HostProcess(HostStart{plugin, config, more}) {}
+  explicit HostProcess(const HostStart& start) : state_dir_(start.state_dir) {
     static int number = 0;
-    state_dir_ = std::filesystem::temp_directory_path() /
-                 ("hawser-host-test-" + std::to_string(::getpid()) + "-" + std::to_string(++number));
-    std::filesystem::create_directories(state_dir_);
+    if (state_dir_.empty()) {
+      state_dir_ = std::filesystem::temp_directory_path() /
+                   ("hawser-host-test-" + std::to_string(::getpid()) + "-" + std::to_string(++number));
+      std::filesystem::create_directories(state_dir_);
+    }
     auto pair = control::Channel::make_pair();
     REQUIRE(pair);
-    spawn(pair->second.get());
+    spawn(pair->second.get(), start);
     channel_.emplace(std::move(pair->first));
     say(R"({"type":"setup","plugin":"acme.probe","version":"1.2.3","digest":"sha256:00","instance":"1","library":")" +
-        plugin + R"(","state_dir":")" + state_dir_.string() + R"(","config":)" + config +
+        start.plugin + R"(","state_dir":")" + state_dir_.string() + R"(","config":)" + start.config +
         R"(,"serial":"SN-1","hostname":"box","site":"lab","ca_file":"","validity_floor":0,"actions":["allowed"],)" +
-        R"("services":[{"service":"probe","protocols":["acme.probe.v1"]}],)" + more + "}");
+        R"("services":[{"service":"probe","protocols":["acme.probe.v1"]}],)" + start.more + "}");
   }
   ~HostProcess() {
     if (pid_ > 0) {
@@ -65,9 +79,8 @@ class HostProcess {
         const json::Object message = heard[looked_++];
         if (matches(message)) return message;
       }
-      INFO("waiting for " << what << "\n" << story());
-      REQUIRE(Clock::now() < until);
-      REQUIRE(read_some(until));
+      if (Clock::now() < until && read_some(until)) continue;
+      FAIL("waiting for " << what << "\n" << story());  // told at the end only: a flood makes a long story
     }
   }
   json::Object wait_for_type(const std::string& type) {
@@ -117,12 +130,21 @@ class HostProcess {
   std::vector<json::Object> heard;
 
  private:
-  void spawn(int channel_end) {
+  void spawn(int channel_end, const HostStart& start) {
     posix_spawn_file_actions_t actions;
     posix_spawn_file_actions_init(&actions);
-    posix_spawn_file_actions_adddup2(&actions, channel_end, control::kChannelDescriptor);
-    char* const arguments[] = {const_cast<char*>("hawser-host"), nullptr};
-    REQUIRE(::posix_spawn(&pid_, HAWSER_HOST_PROGRAM, &actions, nullptr, arguments, environ) == 0);
+    // Copies above all numbers that the host gets, so that neither dup2 closes what the other one needs.
+    const Descriptor channel(::fcntl(channel_end, F_DUPFD_CLOEXEC, 100));
+    const Descriptor library(start.library < 0 ? -1 : ::fcntl(start.library, F_DUPFD_CLOEXEC, 100));
+    posix_spawn_file_actions_adddup2(&actions, channel.get(), control::kChannelDescriptor);
+    if (library) posix_spawn_file_actions_adddup2(&actions, library.get(), control::kLibraryDescriptor);
+    posix_spawn_file_actions_addclosefrom_np(&actions, control::kLibraryDescriptor + 1);
+    std::vector<std::string> command = start.before;
+    command.push_back(HAWSER_HOST_PROGRAM);
+    std::vector<char*> arguments;
+    for (auto& word : command) arguments.push_back(word.data());
+    arguments.push_back(nullptr);
+    REQUIRE(::posix_spawn(&pid_, arguments[0], &actions, nullptr, arguments.data(), environ) == 0);
     posix_spawn_file_actions_destroy(&actions);
     pid_descriptor_.reset(static_cast<int>(::syscall(SYS_pidfd_open, pid_, 0)));
     REQUIRE(pid_descriptor_);

@@ -85,8 +85,13 @@ TEST_CASE("an exception that crosses the boundary ends the host with a sentence"
   SECTION("in a timer, of any type") {
     HostProcess host(plugin("probe"), R"({"do":"throw_in_timer"})");
     CHECK(refusal(host, "exited") ==
-          "an exception crossed the boundary in a timer(): something that is no std::exception");
+          "an exception crossed the boundary in timer(): something that is no std::exception");
   }
+}
+
+TEST_CASE("[F74] an allocation that fails is told as want of memory, not as an exception") {
+  HostProcess host(plugin("probe"), R"({"do":"hungry"})");
+  CHECK(refusal(host, "out_of_memory") == "an allocation failed in start()");
 }
 
 TEST_CASE("a plugin starts, tells its health, answers configurations, and stops cleanly with exit 0") {

@@ -1,6 +1,7 @@
 #include "core/host/instance.hpp"
 
-#include <signal.h>
+#include <new>
+#include <system_error>
 
 #include "core/base/encoding.hpp"
 #include "core/host/host_functions.hpp"
@@ -21,36 +22,44 @@ json::Object message_of(const std::string& type) {
 
 }  // namespace
 
-Instance::Instance(Setup setup, CoreLink& link, Switchboard& switchboard, GatewayMaker gateway,
-                   std::function<void(int)> end)
+Instance::Instance(Setup setup, CoreLink& link, Switchboard& switchboard, CallbackWatch& callbacks,
+                   GatewayMaker gateway, std::function<void(int)> end)
     : setup_(std::move(setup)),
       link_(link),
       switchboard_(switchboard),
+      callbacks_(callbacks),
       gateway_(std::move(gateway)),
       end_(std::move(end)),
       host_(host_functions()) {}
 
-void Instance::start_thread() {
+void Instance::start_thread() try {
   std::thread([this] {
     try {
       live();
+    } catch (const std::bad_alloc&) {
+      refuse("out_of_memory", "an allocation failed in the service thread");
     } catch (const std::exception& problem) {  // the thread's door
       link_.log("error", std::string("the service thread ended: ") + problem.what());
       end_(1);
     }
   }).detach();
+} catch (const std::system_error& problem) {  // the system has no thread to spare now; the core tries again later
+  refuse("exited", std::string("the service thread could not be started: ") + problem.what());
 }
 
 void Instance::live() {
   service_thread_ = std::this_thread::get_id();
-  if (!load() || !begin()) return;
-  loop_.run();
+  if (!load() || !begin()) return callbacks_.rest();
+  while (!ended_) {
+    callbacks_.rest();
+    loop_.turn(TimePoint::max());
+  }
 }
 
 bool Instance::load() {
   Result<const hws_plugin*> table(nullptr);
   // Static initializers of the vendor run in here.
-  if (!guarded("load", [&] { table = load_plugin(setup_.library, host_); })) return false;
+  if (!guarded("load", [&] { table = load_plugin(setup_.library, setup_.library_descriptor, host_); })) return false;
   if (!table) {
     refuse(table.error().code, table.error().message);
     return false;
@@ -118,8 +127,15 @@ bool Instance::guarded(const char* what, const std::function<void()>& call) {
   if (ended_) return false;
   std::string thrown;
   try {
+    const CallbackWatch::Open open(callbacks_, what);
     call();
     return true;
+  } catch (const std::bad_array_new_length& problem) {
+    thrown = problem.what();  // a wrong length, not a want of memory
+  } catch (const std::bad_alloc&) {
+    // RLIMIT_AS makes allocations fail where a cgroup would kill: the core tells both as the same limit.
+    refuse("out_of_memory", std::string("an allocation failed in ") + what + "()");
+    return false;
   } catch (const std::exception& problem) {
     thrown = problem.what();
   } catch (...) {
@@ -129,7 +145,6 @@ bool Instance::guarded(const char* what, const std::function<void()>& call) {
       std::string("an exception crossed the boundary in ") + what + "(): " + printable(thrown, 512);
   link_.log("error", detail);
   refuse("exited", detail);
-  loop_.stop();
   return false;
 }
 
@@ -169,7 +184,6 @@ void Instance::finish_if_drained() {
   }
   link_.send(message);
   end_(0);
-  loop_.stop();
 }
 
 }  // namespace hawser::host

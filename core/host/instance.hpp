@@ -5,7 +5,9 @@
 #include <thread>
 
 #include "core/base/loop.hpp"
+#include "core/host/callback_watch.hpp"
 #include "core/host/core_link.hpp"
+#include "core/host/pace.hpp"
 #include "core/host/plugin_subconnection.hpp"
 #include "core/host/setup.hpp"
 #include "core/host/switchboard.hpp"
@@ -34,7 +36,8 @@ inline constexpr std::size_t kSubconnectionsMax = 64;
 class Instance {
  public:
   // `end`: asks the control thread to send what waits and to end the process. Any thread.
-  Instance(Setup setup, CoreLink& link, Switchboard& switchboard, GatewayMaker gateway, std::function<void(int)> end);
+  Instance(Setup setup, CoreLink& link, Switchboard& switchboard, CallbackWatch& callbacks, GatewayMaker gateway,
+           std::function<void(int)> end);
 
   void start_thread();  // control thread, once
 
@@ -44,7 +47,8 @@ class Instance {
   [[nodiscard]] bool cloud_reached(std::string id, bool reached, std::string how);
   [[nodiscard]] bool stop(milliseconds deadline, TimePoint until);
 
-  // Runs `call`, which goes into the plugin; what it throws ends the process with a sentence. False then.
+  // Runs `call`, which goes into the plugin, under a name that lives for good: it is noted in the flight page. What it
+  // throws ends the process with a sentence. False then.
   bool guarded(const char* what, const std::function<void()>& call);
   bool ended() const { return ended_; }
   void deliver_later(hws_subconn& subconnection);
@@ -89,8 +93,10 @@ class Instance {
   void run_watch(int fd, short events, void (*fn)(void*), void* arg);
 
   const Setup setup_;
+  const std::shared_ptr<Pace> pace_ = std::make_shared<Pace>(setup_.bytes_per_second);
   CoreLink& link_;
   Switchboard& switchboard_;
+  CallbackWatch& callbacks_;
   const GatewayMaker gateway_;
   const std::function<void(int)> end_;
   hws_ctx context_{this};

@@ -68,7 +68,7 @@ void Instance::health(std::int32_t state, hws_str detail) {
 
 hws_status Instance::post(void (*fn)(void*), void* arg) {
   if (!fn) return HWS_E_INVALID;
-  const bool posted = loop_.post([this, fn, arg] { guarded("a posted function", [&] { fn(arg); }); });
+  const bool posted = loop_.post([this, fn, arg] { guarded("post", [&] { fn(arg); }); });
   return posted ? HWS_OK : HWS_E_AGAIN;
 }
 
@@ -103,10 +103,10 @@ void Instance::run_timer(std::uint64_t id) {
     timers_.erase(found);
   } else if (found->second.fn) {
     // The first run is over: from here on the loop repeats it, and a late run does not shift the following ones.
-    found->second.loop_id = loop_.every(milliseconds(period_ms),
-                                        [this, call = fn, with = arg] { guarded("a timer", [&] { call(with); }); });
+    found->second.loop_id =
+        loop_.every(milliseconds(period_ms), [this, call = fn, with = arg] { guarded("timer", [&] { call(with); }); });
   }
-  guarded("a timer", [&, call = fn, with = arg] { call(with); });
+  guarded("timer", [&, call = fn, with = arg] { call(with); });
 }
 
 hws_status Instance::timer_cancel(std::uint64_t id) {
@@ -127,7 +127,7 @@ hws_status Instance::watch(int fd, void (*fn)(void*), void* arg) {
 
 void Instance::run_watch(int fd, short events, void (*fn)(void*), void* arg) {
   if ((events & POLLNVAL) == 0) {
-    guarded("a watch", [&] { fn(arg); });
+    guarded("watch", [&] { fn(arg); });
     return;
   }
   link_.log("error", "misbehaving: descriptor " + std::to_string(fd) + " was closed while it was watched");
@@ -162,6 +162,10 @@ hws_status Instance::open(const hws_subconn_params* params, const hws_subconn_ev
   settings.version = setup_.version;
   settings.service = service;
   settings.state_dir = setup_.state_dir;
+  settings.spool_bytes = setup_.spool_bytes;
+  settings.relaxed = setup_.spool_relaxed;
+  settings.pace = pace_;
+  settings.drop_oldest = HWS_HAS(hws_subconn_params, params, flags) && (params->flags & HWS_DROP_OLDEST) != 0;
   if (HWS_HAS(hws_subconn_params, params, protocol)) settings.protocol = params->protocol;
   if (HWS_HAS(hws_subconn_params, params, outbox_bytes))
     settings.outbox_bytes = std::min(params->outbox_bytes, kOutboxBytesMost);
@@ -215,7 +219,7 @@ bool Instance::action_done(std::string id, std::optional<int> exit_code, std::st
     if (found == actions_.end()) return;
     const auto [done, user] = found->second;
     actions_.erase(found);
-    guarded("an action's done", [&, call = done, with = user] {
+    guarded("action_done", [&, call = done, with = user] {
       call(with, exit_code.value_or(INT32_MIN), borrow(output), borrow(reason));
     });
   });
@@ -239,7 +243,7 @@ bool Instance::cloud_reached(std::string id, bool reached, std::string how) {
     if (found == reaches_.end()) return;
     const auto [done, user] = found->second;
     reaches_.erase(found);
-    guarded("reached's done",
+    guarded("cloud_reached",
             [&, call = done, with = user] { call(with, reached ? HWS_OK : HWS_E_TIMEOUT, borrow(how)); });
   });
 }

@@ -22,22 +22,32 @@ void Mailbox::post_if_idle(std::unique_lock<std::mutex>& lock) {
   unasked_ = true;
 }
 
+namespace {
+// Cumulative: the newest says it all.
+template <typename Kind>
+bool replaced(std::deque<Mailbox::Item>& items, const Mailbox::Item& item) {
+  const auto* const newer = std::get_if<Kind>(&item);
+  auto* const last = items.empty() ? nullptr : std::get_if<Kind>(&items.back());
+  if (!newer || !last) return false;
+  last->ticket = newer->ticket;
+  return true;
+}
+}  // namespace
+
 void Mailbox::put(Item item) {
   std::unique_lock lock(mutex_);
-  auto* const acked = std::get_if<Acked>(&item);
-  auto* const last = items_.empty() ? nullptr : std::get_if<Acked>(&items_.back());
-  if (acked && last) {
-    last->ticket = acked->ticket;  // cumulative: the newest says it all
-  } else {
-    items_.push_back(std::move(item));
-  }
+  if (!replaced<Acked>(items_, item) && !replaced<Accepted>(items_, item)) items_.push_back(std::move(item));
   post_if_idle(lock);
 }
 
 bool Mailbox::put_best_effort(Item item) {
   std::unique_lock lock(mutex_);
   const std::size_t more = best_effort_bytes(item);
-  if (best_effort_bytes_ + more > bytes_max_) return false;
+  if (best_effort_bytes_ + more > bytes_max_) {
+    if (!full_) ++full_count_;
+    full_ = true;
+    return false;
+  }
   best_effort_bytes_ += more;
   items_.push_back(std::move(item));
   post_if_idle(lock);
@@ -70,7 +80,13 @@ std::optional<Mailbox::Item> Mailbox::take() {
   Item item = std::move(items_.front());
   items_.pop_front();
   best_effort_bytes_ -= best_effort_bytes(item);
+  if (best_effort_bytes_ <= bytes_max_ / 4 * 3) full_ = false;
   return item;
+}
+
+std::uint64_t Mailbox::full_count() {
+  const std::lock_guard lock(mutex_);
+  return full_count_;
 }
 
 std::optional<Inbound> Mailbox::take_durable() {

@@ -29,6 +29,22 @@ class Mailbox {
   struct Acked {
     std::uint64_t ticket;
   };
+  struct Accepted {
+    std::uint64_t ticket;
+  };
+  // What an earlier process handed over with send_source(), then Resumed: before everything else.
+  struct Found {
+    std::uint64_t ticket;
+    std::string source;
+  };
+  struct Resumed {
+    std::uint64_t next_ticket;
+  };
+  // The plugin is asked for the bytes of a message: Subconnection::source_answer() has to follow. One at a time.
+  struct AskSource {
+    std::uint64_t ticket;
+    SourceRecord record;
+  };
   struct Nacked {
     std::uint64_t ticket;
     std::string code, message;
@@ -38,7 +54,8 @@ class Mailbox {
     std::string reason, detail;
     std::uint32_t retry_ms;
   };
-  using Item = std::variant<Opened, Text, BestEffort, Acked, Nacked, Writable, Closed>;
+  using Item =
+      std::variant<Opened, Text, BestEffort, Acked, Nacked, Writable, Closed, Accepted, Found, Resumed, AskSource>;
 
   // `post` makes the service thread empty this mailbox; false: it cannot be asked now, retry() asks again.
   Mailbox(std::size_t best_effort_bytes_max, std::function<bool()> post)
@@ -46,6 +63,7 @@ class Mailbox {
 
   void put(Item item);              // never refused: its number is bounded by the outbox and by the backoff
   bool put_best_effort(Item item);  // false: full
+  std::uint64_t full_count();       // how often it became full
   void put_durable(Inbound message);
   // Drops the durable messages that wait. The number of the one that the plugin holds, 0 for none.
   std::uint64_t reset_durable();
@@ -70,6 +88,8 @@ class Mailbox {
   std::deque<Item> items_;
   std::deque<Inbound> durables_;
   std::size_t best_effort_bytes_ = 0;
+  std::uint64_t full_count_ = 0;
+  bool full_ = false;  // since it refused one, until a quarter is free
   std::uint64_t held_ = 0;
   bool blocked_ = false;
   bool posted_ = false;

@@ -26,8 +26,9 @@ bool has_control_channel() {
 void prepare_process() {
   // The channel's end already tells that hawserd is gone; this holds also when our loop itself is broken.
   ::prctl(PR_SET_PDEATHSIG, SIGKILL);
-  // A Ctrl-C in hawserd's terminal is for hawserd, which stops its hosts in order.
-  for (const int number : {SIGINT, SIGHUP, SIGPIPE}) ::signal(number, SIG_IGN);
+  // A Ctrl-C in hawserd's terminal is for hawserd, which stops its hosts in order. A file at its limit is a full disk
+  // to its writer (EFBIG), no end.
+  for (const int number : {SIGINT, SIGHUP, SIGPIPE, SIGXFSZ}) ::signal(number, SIG_IGN);
   const int fd = hawser::control::kChannelDescriptor;
   ::fcntl(fd, F_SETFD, FD_CLOEXEC);
   ::fcntl(fd, F_SETFL, ::fcntl(fd, F_GETFL) | O_NONBLOCK);
@@ -44,9 +45,7 @@ int main() {
   prepare_process();
   try {
     hawser::host::ControlThread control(hawser::Descriptor(hawser::control::kChannelDescriptor),
-                                        [](const hawser::host::Setup& setup) {
-                                          return hawser::host::transport_gateway(setup.ca_file, setup.validity_floor);
-                                        });
+                                        &hawser::host::transport_gateway);
     control.run();
   } catch (const std::exception& problem) {  // main()'s door
     std::fprintf(stderr, "hawser-host: %s\n", problem.what());

@@ -1,87 +1,94 @@
 #include "core/host/outbox.hpp"
 
-#include <algorithm>
 #include <utility>
 
-namespace hawser::host {
+#include "core/host/spool.hpp"
 
-Outbox::Push Outbox::push(std::string payload, bool compressed, std::uint64_t* ticket) {
+namespace hawser::host {
+namespace {
+constexpr std::size_t kSpoolRecordCost = 64;  // a record's header, and its share of the segments' headers and marks
+}
+
+std::size_t Outbox::spool_cost(const Entry& entry) {
+  return kSpoolRecordCost + (entry.source ? entry.source->size() : entry.payload.size());
+}
+
+bool Outbox::spool_takes(std::size_t more) const {
+  if (drop_oldest_) return true;
+  return spool_bytes_ + waiting_for_spool_ + more <= spool_bytes_max_ &&
+         spool_records_ + entries_.size() < kSpoolRecordsMax;
+}
+
+Outbox::Push Outbox::push(std::string payload, bool compressed, std::uint64_t* ticket,
+                          std::optional<std::string> source) {
   const std::lock_guard lock(mutex_);
-  const std::size_t more = payload.size() + kEntryCost;
-  if (more > bytes_max_) return Push::NeverFits;
-  if (cost() + more > bytes_max_) {
+  Entry entry{next_ticket_, std::move(payload), compressed, std::move(source)};
+  const std::size_t more = entry.payload.size() + kEntryCost;
+  const std::size_t on_disk = spool_cost(entry);
+  // A share of the spool, so that what waits in its open segment can never keep it out for good.
+  if (more > bytes_max_ || on_disk > spool_bytes_max_ / 2) return Push::NeverFits;
+  if (next_ticket_ == 0 || cost() + more > bytes_max_ || !spool_takes(on_disk)) {
     if (!starved_) ++full_count_;
     starved_ = true;
     return Push::Full;
   }
-  Entry entry{++last_ticket_, std::move(payload), 0, compressed, false};
-  entry.wire_bytes = entry.payload.size() + kHeaderBytes;
+  ++next_ticket_;
   bytes_ += entry.payload.size();
+  waiting_for_spool_ += on_disk;
   if (ticket) *ticket = entry.ticket;
   entries_.push_back(std::move(entry));
   return Push::Taken;
 }
 
+void Outbox::open(std::uint64_t next_ticket) {
+  const std::lock_guard lock(mutex_);
+  next_ticket_ = next_ticket;
+}
+
+void Outbox::spool_holds(std::size_t bytes, std::size_t records) {
+  const std::lock_guard lock(mutex_);
+  spool_bytes_ = bytes;
+  spool_records_ = records;
+}
+
 std::uint64_t Outbox::first() const {
   const std::lock_guard lock(mutex_);
-  return first_;
+  return next_ticket_ - entries_.size();
 }
 
 std::uint64_t Outbox::next() const {
   const std::lock_guard lock(mutex_);
-  return first_ + entries_.size();
+  return next_ticket_;
 }
 
-std::optional<std::size_t> Outbox::index_of(std::uint64_t number) const {
-  if (number < first_ || number - first_ >= entries_.size()) return std::nullopt;
-  return static_cast<std::size_t>(number - first_);
-}
-
-const Outbox::Entry* Outbox::at(std::uint64_t number) const {
+const Outbox::Entry* Outbox::at(std::uint64_t ticket) const {
   const std::lock_guard lock(mutex_);
-  const auto index = index_of(number);
-  return index ? &entries_[*index] : nullptr;
+  const std::uint64_t first = next_ticket_ - entries_.size();
+  if (ticket < first || ticket >= next_ticket_) return nullptr;
+  return &entries_[static_cast<std::size_t>(ticket - first)];
 }
 
-Outbox::Popped Outbox::pop_through(std::uint64_t number) {
+void Outbox::pop_through(std::uint64_t ticket) {
   const std::lock_guard lock(mutex_);
-  Popped popped;
-  while (!entries_.empty() && first_ <= number) {
-    const Entry& entry = entries_.front();
-    bytes_ -= entry.payload.size();
-    if (entry.refused) --refused_;
-    popped.last_ticket = entry.ticket;
-    ++popped.count;
-    ++first_;
+  while (!entries_.empty() && entries_.front().ticket <= ticket) {
+    bytes_ -= entries_.front().payload.size();
+    waiting_for_spool_ -= spool_cost(entries_.front());
     entries_.pop_front();
   }
-  return popped;
 }
 
-std::optional<std::uint64_t> Outbox::refuse(std::uint64_t number) {
+void Outbox::discard() {
   const std::lock_guard lock(mutex_);
-  const auto index = index_of(number);
-  if (!index || entries_[*index].refused) return std::nullopt;
-  Entry& entry = entries_[*index];
-  bytes_ -= entry.payload.size();
-  entry.payload = std::string();
-  entry.refused = true;
-  ++refused_;
-  return entry.ticket;
-}
-
-void Outbox::renumber() {
-  const std::lock_guard lock(mutex_);
-  entries_.erase(std::remove_if(entries_.begin(), entries_.end(), [](const Entry& entry) { return entry.refused; }),
-                 entries_.end());
-  refused_ = 0;
-  first_ = 1;
+  entries_.clear();
+  bytes_ = waiting_for_spool_ = 0;
 }
 
 bool Outbox::take_writable() {
   const std::lock_guard lock(mutex_);
+  if (!starved_ || next_ticket_ == 0) return false;
   // A quarter must be free, so that a plugin is not woken for every message.
-  if (!starved_ || (!entries_.empty() && cost() > bytes_max_ / 4 * 3)) return false;
+  if (!entries_.empty() && cost() > bytes_max_ / 4 * 3) return false;
+  if (spool_bytes_ > 0 && !spool_takes(spool_bytes_max_ / 4)) return false;
   starved_ = false;
   return true;
 }
@@ -93,7 +100,7 @@ std::size_t Outbox::bytes() const {
 
 std::size_t Outbox::messages() const {
   const std::lock_guard lock(mutex_);
-  return entries_.size() - refused_;
+  return entries_.size();
 }
 
 std::uint64_t Outbox::full_count() const {

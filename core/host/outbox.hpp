@@ -2,7 +2,6 @@
 
 #include <cstdint>
 #include <deque>
-#include <map>
 #include <mutex>
 #include <optional>
 #include <string>
@@ -13,58 +12,59 @@ inline constexpr std::size_t kHeaderBytes = 9;  // kind and number before each p
 inline constexpr std::size_t kOutboxBytesDefault = 8 * 1024 * 1024;
 inline constexpr std::size_t kQueueBytesDefault = 1024 * 1024;
 
-// The durable messages that the cloud has not acknowledged, in order, in memory. A message has two numbers: its ticket,
-// which the plugin got and which never changes, and its number in the present stream, which begins at 1 again when the
-// cloud lost its state.
+// The durable messages on their way into the spool, in order, in memory; where there is no spool, until the cloud has
+// acknowledged them. Each gets its ticket here, which the plugin knows and which never changes (core/host/spool.hpp).
 // Shared by two threads through its own lock: push() and the figures are for any thread, the rest for the I/O thread.
 class Outbox {
  public:
   struct Entry {
     std::uint64_t ticket = 0;
     std::string payload;
-    std::size_t wire_bytes = 0;
     bool compressed = false;
-    bool refused = false;  // by the cloud; its payload is gone, its number stays until the acknowledgement passes it
+    std::optional<std::string> source;  // of send_source(): the record for the spool, instead of the payload
   };
   enum class Push { Taken, Full, NeverFits };
-  struct Popped {
-    std::uint64_t count = 0, last_ticket = 0;
-  };
 
   // What one entry costs against the limit besides its payload, so that small messages are bounded too.
   static constexpr std::size_t kEntryCost = sizeof(Entry) + kHeaderBytes;
 
-  explicit Outbox(std::size_t bytes_max) : bytes_max_(bytes_max) {}
+  // `spool_bytes`, `spool_records`: what the spool may hold together with what waits here; `drop_oldest`: it makes room.
+  explicit Outbox(std::size_t bytes_max, std::size_t spool_bytes = SIZE_MAX, bool drop_oldest = false)
+      : bytes_max_(bytes_max), spool_bytes_max_(spool_bytes), drop_oldest_(drop_oldest) {}
 
-  Push push(std::string payload, bool compressed, std::uint64_t* ticket);
+  // Full until open().
+  Push push(std::string payload, bool compressed, std::uint64_t* ticket,
+            std::optional<std::string> source = std::nullopt);
 
-  std::uint64_t first() const;  // the number of the oldest entry; everything below it is acknowledged
-  std::uint64_t next() const;   // the number that the next entry will get
-  // The entry of that number, or null. Stays valid until pop_through() or renumber(): only this thread takes away.
-  const Entry* at(std::uint64_t number) const;
-  Popped pop_through(std::uint64_t number);
-  // Frees the payload. The ticket, or nothing when the number is not there or was refused before.
-  std::optional<std::uint64_t> refuse(std::uint64_t number);
-  void renumber();  // a new stream: drops what was refused, the rest begins at 1
+  void open(std::uint64_t next_ticket);  // when the spool has told it
+  void spool_holds(std::size_t bytes, std::size_t records);
+
+  std::uint64_t first() const;  // the ticket of the oldest entry; next() when there is none
+  std::uint64_t next() const;   // the ticket that the next entry will get
+  // The entry of that ticket, or null. Stays valid until pop_through() or discard(): only this thread takes away.
+  const Entry* at(std::uint64_t ticket) const;
+  void pop_through(std::uint64_t ticket);
+  void discard();
 
   // True once after a push found it full and there is room again.
   bool take_writable();
 
-  std::size_t bytes() const;     // payloads and headers
-  std::size_t messages() const;  // without the refused ones
+  std::size_t bytes() const;  // payloads and headers
+  std::size_t messages() const;
   std::uint64_t full_count() const;
 
  private:
   std::size_t cost() const { return bytes_ + entries_.size() * kEntryCost; }
-  std::optional<std::size_t> index_of(std::uint64_t number) const;
+  bool spool_takes(std::size_t more) const;
+  static std::size_t spool_cost(const Entry& entry);
 
-  const std::size_t bytes_max_;
+  const std::size_t bytes_max_, spool_bytes_max_;
+  const bool drop_oldest_;
   mutable std::mutex mutex_;  // guards all below
   std::deque<Entry> entries_;
-  std::uint64_t first_ = 1;
-  std::uint64_t last_ticket_ = 0;
-  std::size_t bytes_ = 0;
-  std::size_t refused_ = 0;
+  std::uint64_t next_ticket_ = 0;  // 0: not open
+  std::size_t bytes_ = 0, waiting_for_spool_ = 0;
+  std::size_t spool_bytes_ = 0, spool_records_ = 0;
   std::uint64_t full_count_ = 0;
   bool starved_ = false;
 };

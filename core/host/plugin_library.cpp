@@ -6,6 +6,7 @@
 #include <boost/dll/shared_library_load_mode.hpp>
 
 #include "core/base/encoding.hpp"
+#include "core/base/files.hpp"
 
 namespace hawser::host {
 namespace {
@@ -34,15 +35,20 @@ std::string text(const char* words) { return words ? printable(words) : "(none)"
 
 }  // namespace
 
-Result<const hws_plugin*> load_plugin(const std::filesystem::path& path, const hws_host& host) {
+Result<const hws_plugin*> load_plugin(const std::filesystem::path& path, int descriptor, const hws_host& host) {
   std::error_code fault;
-  if (!std::filesystem::is_regular_file(path, fault))
+  Descriptor verified(descriptor);
+  if (!verified && !std::filesystem::is_regular_file(path, fault))
     return refused(path.string() + ": no such file; install the plugin or take it from plugins.enabled");
   // Left to leak on purpose: destroying it would unload the plugin.
   auto* const library = new boost::dll::shared_library();
-  library->load(path, fault, boost::dll::load_mode::rtld_now | boost::dll::load_mode::rtld_local);
+  const std::filesystem::path opened =
+      verified ? std::filesystem::path("/proc/self/fd/" + std::to_string(verified.get())) : path;
+  library->load(opened, fault, boost::dll::load_mode::rtld_now | boost::dll::load_mode::rtld_local);
   if (fault) {
-    const std::string words = system_words();
+    std::string words = system_words();
+    // The loader's sentence begins with the file, and people know it by its path.
+    if (words.starts_with(opened.string())) words = path.string() + words.substr(opened.string().size());
     const bool named = words.find(path.string()) != std::string::npos;
     return refused((named ? "" : path.string() + ": ") + words);
   }

@@ -8,11 +8,61 @@
 
 using namespace hawser::host;
 
+namespace {
+
+// What a plugin writes again of a message: no more than it was long.
+class ContentSink {
+ public:
+  explicit ContentSink(std::uint64_t bytes_max) : bytes_max_(bytes_max) {}
+  const hws_sink* sink() const { return &sink_; }
+  const std::string& content() const { return content_; }
+
+ private:
+  static hws_status write(void* to, const void* data, size_t len) {
+    auto& self = *static_cast<ContentSink*>(to);
+    if (!data && len > 0) return HWS_E_INVALID;
+    if (self.content_.size() + len > self.bytes_max_) return HWS_E_INVALID;
+    self.content_.append(static_cast<const char*>(data), len);
+    return HWS_OK;
+  }
+  const std::uint64_t bytes_max_;
+  std::string content_;
+  hws_sink sink_{this, &ContentSink::write};
+};
+
+}  // namespace
+
+hws_status hws_subconn::status_of(Subconnection::Sent sent) {
+  switch (sent) {
+    case Subconnection::Sent::Ok:
+      return HWS_OK;
+    case Subconnection::Sent::Full:
+      return HWS_E_AGAIN;
+    case Subconnection::Sent::Closed:
+      return HWS_E_CLOSED;
+    case Subconnection::Sent::TooLong:
+      return HWS_E_INVALID;
+  }
+  return HWS_E_FAIL;
+}
+
 hws_subconn::hws_subconn(Instance& instance, const hws_subconn_events* events, void* user)
     : instance_(instance), user_(user) {
   // Only what the plugin's own header knew; the rest stays NULL.
   if (events) std::memcpy(&events_, events, std::min<std::size_t>(events->size, sizeof events_));
   events_.size = sizeof events_;
+}
+
+void hws_subconn::attach(std::unique_ptr<Subconnection> connection) {
+  connection_ = std::move(connection);
+  instance_.deliver_later(*this);
+}
+
+hws_status hws_subconn::send_source(std::string_view source, std::string_view data, bool compress,
+                                    std::uint64_t* ticket) {
+  if (!events_.source) return HWS_E_UNSUPPORTED;
+  if (source.size() > kSourceBytesMax) return HWS_E_INVALID;
+  return status_of(connection_->send_source(source, data, compress, ticket));
 }
 
 void hws_subconn::deliver() {
@@ -39,6 +89,7 @@ void hws_subconn::give(Mailbox::Item& item) {
     give_best_effort(*message);
   } else if (const auto* acked = std::get_if<Mailbox::Acked>(&item)) {
     if (events_.acked) instance_.guarded("acked", [&] { events_.acked(user_, this, acked->ticket); });
+    connection_->heard_acked(acked->ticket);
   } else if (const auto* nacked = std::get_if<Mailbox::Nacked>(&item)) {
     if (events_.nacked)
       instance_.guarded("nacked", [&] {
@@ -51,7 +102,33 @@ void hws_subconn::give(Mailbox::Item& item) {
       instance_.guarded("closed", [&] {
         events_.closed(user_, this, borrow(closed->reason), borrow(closed->detail), closed->retry_ms);
       });
+  } else {
+    give_of_spool(item);
   }
+}
+
+void hws_subconn::give_of_spool(const Mailbox::Item& item) {
+  if (const auto* accepted = std::get_if<Mailbox::Accepted>(&item)) {
+    if (events_.accepted) instance_.guarded("accepted", [&] { events_.accepted(user_, this, accepted->ticket); });
+  } else if (const auto* found = std::get_if<Mailbox::Found>(&item)) {
+    if (events_.found)
+      instance_.guarded("found", [&] { events_.found(user_, this, found->ticket, borrow(found->source)); });
+  } else if (const auto* resumed = std::get_if<Mailbox::Resumed>(&item)) {
+    if (events_.resumed) instance_.guarded("resumed", [&] { events_.resumed(user_, this, resumed->next_ticket); });
+  } else if (const auto* ask = std::get_if<Mailbox::AskSource>(&item)) {
+    ask_source(*ask);
+  }
+}
+
+void hws_subconn::ask_source(const Mailbox::AskSource& ask) {
+  if (!events_.source) return connection_->source_answer(ask, std::nullopt, "the plugin has no source() any more");
+  ContentSink sink(ask.record.length);
+  hws_status status = HWS_E_FAIL;
+  instance_.guarded("source", [&] {
+    status = events_.source(user_, this, ask.ticket, borrow(ask.record.source), sink.sink());
+  });
+  if (status == HWS_OK) return connection_->source_answer(ask, sink.content(), "");
+  connection_->source_answer(ask, std::nullopt, "source() does not have the bytes any more");
 }
 
 void hws_subconn::give_best_effort(const Mailbox::BestEffort& message) {

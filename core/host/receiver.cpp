@@ -153,6 +153,16 @@ void Receiver::acknowledge() {
   wire_->send_text(json::to_text(message));
 }
 
+void Receiver::discard() {
+  stream_.clear();
+  stored_ = taken_ = 0;
+  nacks_.clear();
+  store_due_ = TimePoint::max();
+  if (auto saved = store_.save({}); !saved) events_.on_log("the old stream is not forgotten: " + saved.error().message);
+  disconnected();
+  with_plugin_ = 0;
+}
+
 void Receiver::disconnected() {
   wire_ = nullptr;
   waiting_.clear();

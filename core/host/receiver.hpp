@@ -37,6 +37,7 @@ class Receiver {
   void tick(TimePoint now);
   void flush(TimePoint now);  // stores and acknowledges now
   void disconnected();
+  void discard();  // the device was unbound: the cloud's old stream is forgotten
   TimePoint next_due() const { return store_due_; }
 
  private:

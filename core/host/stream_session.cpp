@@ -19,11 +19,11 @@ std::uint64_t number_of(std::string_view data) {
 
 }  // namespace
 
-StreamSession::StreamSession(Identity identity, Outbox& outbox, BestEffortQueue& queue, ReceivedStore& store,
-                             SessionEvents& events, std::function<std::string()> make_stream)
+StreamSession::StreamSession(Identity identity, Delivery& delivery, BestEffortQueue& queue, ReceivedStore& store,
+                             SessionEvents& events, Pace* pace)
     : identity_(std::move(identity)),
       events_(events),
-      sender_(outbox, queue, events, std::move(make_stream)),
+      sender_(delivery, queue, events, pace),
       receiver_(store, events) {}
 
 void StreamSession::connected(const Limits& limits, Wire& wire, TimePoint now) {
@@ -45,11 +45,7 @@ std::optional<Fault> StreamSession::text(std::string_view data, TimePoint now) {
   if (!type) return policy(type.error().message);
   if (std::find(kControlTypes.begin(), kControlTypes.end(), *type) != kControlTypes.end())
     return control(*type, *message, now);
-  if (ready_) {
-    events_.on_text(data);
-  } else {
-    ++ignored_;
-  }
+  if (ready_) events_.on_text(data);  // best effort: before `resume` nobody is there for it
   return std::nullopt;
 }
 
@@ -120,6 +116,7 @@ std::optional<Fault> StreamSession::tick(TimePoint now, TimePoint last_inbound) 
   if (now >= welcome_due_) return Fault{4008, "hang_up", "no welcome within 10 s"};
   if (now >= last_inbound + limits_.ping + kHangUpAllowance)
     return Fault{4008, "hang_up", "nothing arrived for the ping interval and 15 s"};
+  if (sender_.stream_changed()) return Fault{1000, "normal", "the messages go on in another stream"};
   if (now >= sender_.ack_due()) return Fault{4008, "hang_up", "no acknowledgement for 60 s while one is due"};
   if (now >= ping_due_) send_ping(now);
   sender_.pump(*wire_, now);
@@ -128,8 +125,13 @@ std::optional<Fault> StreamSession::tick(TimePoint now, TimePoint last_inbound) 
 
 TimePoint StreamSession::next_due(TimePoint last_inbound) const {
   if (!wire_) return receiver_.next_due();
-  return std::min({receiver_.next_due(), welcome_due_, ping_due_, sender_.ack_due(),
+  return std::min({receiver_.next_due(), welcome_due_, ping_due_, sender_.ack_due(), sender_.paced_until(),
                    last_inbound + limits_.ping + kHangUpAllowance});
+}
+
+void StreamSession::discard() {
+  sender_.discard();
+  receiver_.discard();
 }
 
 void StreamSession::disconnected() {

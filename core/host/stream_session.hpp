@@ -9,16 +9,15 @@ inline constexpr std::chrono::seconds kWelcomeLimit{10};     // from hello to we
 inline constexpr std::chrono::seconds kHangUpAllowance{15};  // beyond the ping interval without an inbound byte
 
 // The session of one subconnection (sdk/protocol.md §5) over any number of connections: what the two ends say to each
-// other, without sockets and without a clock. Lives on the I/O thread, which owns it; only the outbox and the queue are
-// shared.
+// other, without sockets and without a clock. Lives on the I/O thread, which owns it; only the queue is shared.
 class StreamSession {
  public:
   struct Identity {
     std::string plugin, version;
   };
 
-  StreamSession(Identity identity, Outbox& outbox, BestEffortQueue& queue, ReceivedStore& store, SessionEvents& events,
-                std::function<std::string()> make_stream);
+  StreamSession(Identity identity, Delivery& delivery, BestEffortQueue& queue, ReceivedStore& store,
+                SessionEvents& events, Pace* pace = nullptr);
 
   // A connection is open: says hello. `wire` is borrowed until disconnected().
   void connected(const Limits& limits, Wire& wire, TimePoint now);
@@ -32,12 +31,13 @@ class StreamSession {
   std::optional<Fault> tick(TimePoint now, TimePoint last_inbound);
   void flush(TimePoint now) { receiver_.flush(now); }
   void disconnected();
+  // The device was unbound: drops what waits, counted, and forgets both streams. disconnected() follows.
+  void discard();
 
   TimePoint next_due(TimePoint last_inbound) const;  // when tick() has something to do
   bool ready() const { return ready_; }              // welcome came and resume went
   const Sender& sender() const { return sender_; }
   std::optional<std::chrono::milliseconds> round_trip() const { return round_trip_; }
-  std::uint64_t dropped_inbound() const { return ignored_; }
 
  private:
   std::optional<Fault> control(const std::string& type, const json::Object& message, TimePoint now);
@@ -57,7 +57,6 @@ class StreamSession {
   std::uint64_t ping_number_ = 0;
   TimePoint ping_sent_{};
   std::optional<std::chrono::milliseconds> round_trip_;
-  std::uint64_t ignored_ = 0;
 };
 
 }  // namespace hawser::host

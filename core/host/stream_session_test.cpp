@@ -259,6 +259,26 @@ TEST_CASE("best effort goes only while ready, is dropped at the end of the conne
   CHECK(stage.events.dropped["expired"] == 1);
 }
 
+TEST_CASE("a limit of bytes a second holds durable and best-effort messages back, on all subconnections") {
+  Stage stage;
+  Pace pace(1000);
+  stage.session = std::make_unique<StreamSession>(StreamSession::Identity{"acme.probe", "1.2.3"}, *stage.delivery,
+                                                  stage.queue, stage.store, stage.events, &pace);
+  stage.connect();
+  REQUIRE_FALSE(stage.welcome());
+  stage.push(std::string(500, 'a'));
+  stage.push(std::string(500, 'b'));
+  stage.tick();
+  CHECK(stage.sent().size() == 1);
+  CHECK(stage.session->next_due(stage.now) == pace.next());
+  pace.sent(1000, stage.now);  // another subconnection of the plugin
+  REQUIRE(stage.queue.push({BestEffortQueue::Item::Kind::Plain, "hi"}));
+  stage.tick(1400ms);  // 1509 bytes take 1.509 s, of which 100 ms may be owed
+  CHECK(stage.wire.binaries.size() == 1);
+  stage.tick(10ms);
+  CHECK(stage.wire.binaries.size() == 3);
+}
+
 TEST_CASE("each fault of the cloud ends the connection with its own close code") {
   struct Row {
     const char* what;

@@ -31,13 +31,24 @@ void Subconnection::notify() {
 }
 
 Subconnection::Sent Subconnection::send_durable(std::string_view data, bool compress, std::uint64_t* ticket) {
+  return push(data, compress, std::nullopt, ticket);
+}
+
+Subconnection::Sent Subconnection::send_source(std::string_view source, std::string_view data, bool compress,
+                                               std::uint64_t* ticket) {
+  if (source.size() > kSourceBytesMax) return Sent::TooLong;
+  return push(data, compress, SourceRecord::of(source, data, compress).to_bytes(), ticket);
+}
+
+Subconnection::Sent Subconnection::push(std::string_view data, bool compress, std::optional<std::string> source,
+                                        std::uint64_t* ticket) {
   const std::size_t most = shared_.message_bytes_max.load();
   if (data.size() > most * kContentFactor) return Sent::TooLong;
   auto frame = compress ? compressor_.shrink(data) : std::nullopt;
   const bool compressed = frame.has_value();
   std::string payload = compressed ? std::move(*frame) : std::string(data);
   if (payload.size() + kHeaderBytes > most) return Sent::TooLong;
-  switch (shared_.outbox.push(std::move(payload), compressed, ticket)) {
+  switch (shared_.outbox.push(std::move(payload), compressed, ticket, std::move(source))) {
     case Outbox::Push::NeverFits:
       return Sent::TooLong;
     case Outbox::Push::Full:
@@ -48,6 +59,30 @@ Subconnection::Sent Subconnection::send_durable(std::string_view data, bool comp
   }
   notify();
   return Sent::Ok;
+}
+
+void Subconnection::source_answer(const Mailbox::AskSource& ask, std::optional<std::string_view> content,
+                                  const std::string& why) {
+  SourceAnswer answer{ask.ticket, std::nullopt, false, why};
+  if (content && !ask.record.fits(*content)) answer.why = "source() wrote other bytes than were handed over";
+  if (content && ask.record.fits(*content)) {
+    auto frame = ask.record.compress ? compressor_.shrink(*content) : std::nullopt;
+    answer.compressed = frame.has_value();
+    answer.payload = frame ? std::move(*frame) : std::string(*content);
+  }
+  {
+    const std::lock_guard lock(shared_.mutex);
+    shared_.answers.push_back(std::move(answer));
+  }
+  notify();
+}
+
+void Subconnection::heard_acked(std::uint64_t ticket) {
+  {
+    const std::lock_guard lock(shared_.mutex);
+    shared_.heard_ticket = ticket;
+  }
+  notify();
 }
 
 Subconnection::Sent Subconnection::queue(BestEffortQueue::Item item) {

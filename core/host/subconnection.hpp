@@ -7,8 +7,9 @@
 
 #include "core/host/compression.hpp"
 #include "core/host/core_link.hpp"
+#include "core/host/delivery.hpp"
 #include "core/host/mailbox.hpp"
-#include "core/host/outbox.hpp"
+#include "core/host/pace.hpp"
 #include "core/host/switchboard.hpp"
 #include "core/transport/websocket.hpp"
 
@@ -34,6 +35,11 @@ struct SubconnectionSettings {
   std::filesystem::path state_dir;
   std::size_t outbox_bytes = kOutboxBytesDefault;
   std::size_t queue_bytes = kQueueBytesDefault;
+  std::size_t spool_bytes = kSpoolBytesDefault;
+  bool relaxed = false, drop_oldest = false;  // of the spool
+  std::shared_ptr<Pace> pace{};               // of the whole plugin; may be none
+
+  std::filesystem::path spool_folder() const { return state_dir / (".hawser-spool-" + service); }
 };
 
 struct VerdictWord {
@@ -49,7 +55,7 @@ struct SubconnectionShared {
   SubconnectionShared(SubconnectionSettings with, CoreLink& core, std::function<bool()> post)
       : settings(std::move(with)),
         link(core),
-        outbox(settings.outbox_bytes),
+        outbox(settings.outbox_bytes, settings.spool_bytes, settings.drop_oldest),
         queue(settings.queue_bytes),
         mailbox(settings.queue_bytes, std::move(post)) {}
 
@@ -64,9 +70,11 @@ struct SubconnectionShared {
   std::atomic<std::size_t> message_bytes_max{kMessageBytesDefault};
   std::atomic<std::uint64_t> bad_best_effort{0};  // inbound ones whose zstd frame was broken
 
-  std::mutex mutex;  // guards the two below
+  std::mutex mutex;  // guards all below
   std::deque<CoreWord> words;
   std::deque<VerdictWord> verdicts;
+  std::deque<SourceAnswer> answers;  // one at a time is asked for
+  std::uint64_t heard_ticket = 0;    // the plugin has heard that the cloud has all up to it
 };
 
 // One subconnection of a plugin. Made on the service thread and never destroyed before the process ends or finish() has
@@ -85,10 +93,14 @@ class Subconnection {
 
   // Any thread; none of them waits.
   Sent send_durable(std::string_view data, bool compress, std::uint64_t* ticket);
+  Sent send_source(std::string_view source, std::string_view data, bool compress, std::uint64_t* ticket);
   Sent send(std::string_view data, bool compress);
   Sent send_text(std::string_view json);
   void hear(const CoreWord& word);
   void verdict(VerdictWord word);
+  // What the plugin wrote when it was asked; nothing: it has none, `why`. Compares it with what was handed over.
+  void source_answer(const Mailbox::AskSource& ask, std::optional<std::string_view> content, const std::string& why);
+  void heard_acked(std::uint64_t ticket);  // the plugin's acked() has returned
   void notify();  // wakes the I/O thread
 
   Mailbox& mailbox() { return shared_.mailbox; }
@@ -98,6 +110,7 @@ class Subconnection {
 
  private:
   Sent queue(BestEffortQueue::Item item);
+  Sent push(std::string_view data, bool compress, std::optional<std::string> source, std::uint64_t* ticket);
 
   SubconnectionShared shared_;
   Compressor compressor_;

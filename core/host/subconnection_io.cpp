@@ -40,7 +40,8 @@ void SubconnectionLoop::refused_upgrade(const transport::HttpAnswer& answer) {
   ending.status = answer.status;
   ending.retry_after = transport::retry_after(answer);
   ending.reason = "upgrade_refused";
-  ending.detail = "HTTP " + std::to_string(answer.status);
+  const std::string hint = transport::hint_of(answer, true);
+  ending.detail = hint.empty() ? "HTTP " + std::to_string(answer.status) : hint;
   if (const auto body = json::parse_object(answer.body)) {
     if (const auto error = json::object_member(*body, "error")) {
       ending.reason = printable(json::text_or(*error, "code", ending.reason), 64);
@@ -53,18 +54,12 @@ void SubconnectionLoop::refused_upgrade(const transport::HttpAnswer& answer) {
 void SubconnectionLoop::turn_socket() {
   if (in_session_ && !fault_) check(session_.tick(Clock::now(), socket_->last_inbound()));
   drain_if_done();
-  if (shared_.outbox.take_writable() | shared_.queue.take_writable()) shared_.mailbox.put(Mailbox::Writable{});
   Ears ears(*this);
   if (socket_->turn(ears, due()) == transport::WebSocket::Turn::Closed) socket_ended();
 }
 
 void SubconnectionLoop::socket_ended() {
-  const std::unique_ptr<transport::WebSocket> ended = std::move(socket_);
-  if (!in_session_) return;  // a close of ours: the state is set already
-  in_session_ = false;
-  const bool was_ready = session_.ready();
-  session_.disconnected();
-  const transport::Closing& closing = ended->closing();
+  const transport::Closing closing = socket_->closing();
   Ending ending;
   ending.close_code = closing.code == 1006 ? std::uint16_t{0} : closing.code;
   ending.closed_by_peer = closing.by_peer;
@@ -76,8 +71,25 @@ void SubconnectionLoop::socket_ended() {
     ending.reason = fault_->reason;
     ending.detail = fault_->detail;
   }
-  ending.was_ready = was_ready;
-  if (was_ready) ending.ready_for = std::chrono::duration_cast<milliseconds>(Clock::now() - ready_at_);
+  ending.local = was_local(ending);
+  drop_socket(ending);
+}
+
+// An end without a Close soon after a change of the device's own network; a dead link is only noticed by its silence.
+bool SubconnectionLoop::was_local(const Ending& ending) const {
+  const bool silent = ending.close_code == 0 || (!ending.closed_by_peer && ending.reason == "hang_up");
+  return silent && network_changed_at_ && session_.ready() &&
+         Clock::now() - *network_changed_at_ < dialled_.limits.ping + kHangUpAllowance;
+}
+
+void SubconnectionLoop::drop_socket(Ending ending) {
+  const std::unique_ptr<transport::WebSocket> ended = std::move(socket_);
+  if (!in_session_) return;  // a close of ours: the state is set already
+  in_session_ = false;
+  fault_.reset();
+  ending.was_ready = session_.ready();
+  session_.disconnected();
+  if (ending.was_ready) ending.ready_for = std::chrono::duration_cast<milliseconds>(Clock::now() - ready_at_);
   follow(ending);
 }
 
@@ -129,6 +141,7 @@ void SubconnectionLoop::on_nacked(std::uint64_t ticket, const std::string& code,
 
 void SubconnectionLoop::on_dropped(const std::string& reason, std::uint64_t count, const std::string& detail) {
   dropped_[reason] += count;
+  if (reason == "spool_full") ++spool_full_count_;  // each time whole segments make room, and it is not full any more
   auto& [number, last] = unreported_[reason];
   number += count;
   last = detail;
@@ -142,16 +155,19 @@ SubconnectionStatus SubconnectionLoop::status() const {
   status.since = since_;
   status.url = url_;
   status.failure_reason = failure_reason_;
-  status.detail = detail_;
+  status.detail = detail_.empty() ? delivery_.problem() : detail_;
   status.reconnects = openings_ > 0 ? openings_ - 1 : 0;
   status.sent_messages = session_.sender().sent_messages();
   status.sent_bytes = session_.sender().sent_bytes();
-  status.queued_messages = shared_.outbox.messages() + shared_.queue.messages();
+  status.queued_messages = delivery_.waiting() + shared_.queue.messages();
   status.queued_bytes = shared_.outbox.bytes() + shared_.queue.bytes();
+  status.spooled_messages = delivery_.spooled_messages();
+  status.spooled_bytes = delivery_.spooled_bytes();
   status.dropped = dropped_;
   if (const auto refused = shared_.queue.refused_count()) status.dropped["queue_full"] += refused;
   if (const auto bad = shared_.bad_best_effort.load()) status.dropped["bad_payload"] += bad;
-  status.buffer_full_count = shared_.outbox.full_count() + shared_.queue.full_count();
+  status.buffer_full_count =
+      shared_.outbox.full_count() + shared_.queue.full_count() + shared_.mailbox.full_count() + spool_full_count_;
   status.acked_seq = session_.sender().acked_ticket();
   if (const auto round_trip = session_.round_trip()) status.rtt_ms = round_trip->count();
   return status;

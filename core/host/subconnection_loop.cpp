@@ -20,8 +20,11 @@ SubconnectionLoop::SubconnectionLoop(SubconnectionShared& shared, std::unique_pt
       service_(shared.settings.service),
       gateway_(std::move(gateway)),
       store_(shared.settings.state_dir, service_),
-      session_({shared.settings.plugin, shared.settings.version}, shared.outbox, shared.queue, store_, *this,
-               [] { return random_uuid(); }),
+      delivery_({shared.settings.spool_folder(), shared.settings.spool_bytes, shared.settings.relaxed,
+                 shared.settings.drop_oldest},
+                shared.outbox, *this, [] { return random_uuid(); }),
+      session_({shared.settings.plugin, shared.settings.version}, delivery_, shared.queue, store_, *this,
+               shared.settings.pace.get()),
       waiting_([](std::uint64_t bound) { return random_below(bound); }),
       since_(rfc3339(std::chrono::system_clock::now())) {}
 
@@ -30,6 +33,7 @@ void SubconnectionLoop::run() {
     // In this order, so that no wish to give up a dial gets lost between the two.
     shared_.waker.rearm();
     take_words();
+    turn_delivery();
     report_status();
     if (socket_) {
       turn_socket();
@@ -39,6 +43,7 @@ void SubconnectionLoop::run() {
       wait_for_something();
     }
   }
+  delivery_.turn(Clock::now());
   session_.flush(Clock::now());
   shared_.link.send_newest("subconnection/" + service_, status().to_message(service_));
 }
@@ -47,14 +52,20 @@ void SubconnectionLoop::take_words() {
   if (shared_.wake_pending.exchange(false)) touched_ = true;
   std::deque<CoreWord> words;
   std::deque<VerdictWord> verdicts;
+  std::deque<SourceAnswer> answers;
+  std::uint64_t heard = 0;
   {
     const std::lock_guard lock(shared_.mutex);
     words.swap(shared_.words);
     verdicts.swap(shared_.verdicts);
+    answers.swap(shared_.answers);
+    heard = shared_.heard_ticket;
   }
   if (touched_ && figures_due_ == TimePoint::max())
-    figures_due_ = std::max(figures_at_ + kStatusInterval, Clock::now());
+    figures_due_ = std::max(figures_at_ + kStatusInterval, Clock::now() + kFiguresSettle);
   touched_ = false;
+  for (SourceAnswer& answer : answers) delivery_.source_answer(std::move(answer));
+  delivery_.release(heard);
   for (const CoreWord& word : words) hear(word);
   for (const VerdictWord& word : verdicts)
     check(session_.verdict(word.stream, word.number, word.verdict, word.why, Clock::now()));
@@ -85,6 +96,10 @@ void SubconnectionLoop::hear(const CoreWord& word) {
       return apply(Event::Revoke);
     case CoreWord::Kind::ServerChanged:
       return apply(Event::ServerChanged);
+    case CoreWord::Kind::NetworkChanged:
+      return network_changed(word.resumed);
+    case CoreWord::Kind::Unbound:
+      return apply(Event::Unbound);
     case CoreWord::Kind::Stop:
       stop_at_ = word.at;
       return apply(Event::Stop);
@@ -140,6 +155,11 @@ void SubconnectionLoop::perform(Action action, Event event) {
       grant_.reset();
       failure_reason_ = "going_away";
       return close_socket(1001, "going_away");
+    case Action::Discard:
+      grant_.reset();
+      failure_reason_ = "unbound";
+      session_.discard();
+      return close_socket(1000, "normal");
     case Action::CloseRevoked:
     case Action::RevokedAndFinish:
       grant_.reset();
@@ -152,6 +172,19 @@ void SubconnectionLoop::perform(Action action, Event event) {
     case Action::CloseAndFinish:
       return event == Event::ServerChanged ? close_socket(1001, "going_away") : close_socket(1000, "normal");
   }
+}
+
+void SubconnectionLoop::network_changed(bool resumed) {
+  network_changed_at_ = Clock::now();
+  if (state_ == State::Backoff && wait_is_own_)
+    wait_over_ = std::min(wait_over_, *network_changed_at_ + (resumed ? waiting_.after_sleep() : 0ms));
+  if (!resumed || !socket_) return;
+  // Nobody at the other end waited for a device that slept: no farewell.
+  Ending ending;
+  ending.reason = "hang_up";
+  ending.detail = "the device slept";
+  ending.local = true;
+  drop_socket(ending);
 }
 
 void SubconnectionLoop::close_socket(std::uint16_t code, const std::string& reason) {
@@ -183,6 +216,7 @@ void SubconnectionLoop::follow(const Ending& ending) {
   detail_ = printable(ending.detail, 512);
   const Next next = waiting_.after(ending, spread_);
   wait_ = next.wait;
+  wait_is_own_ = next.own;
   shared_.link.log("info", service_ + ": " + ending.reason + (detail_.empty() ? "" : ", ") + detail_);
   tell_closed(ending.reason, detail_, next.wait);
   apply(next.event);
@@ -204,8 +238,14 @@ void SubconnectionLoop::drain_if_done() {
   if (done || Clock::now() >= drain_until_) apply(Event::Drained);
 }
 
+// The disk's turn, as often as the socket's: what came in the meantime shares one fsync.
+void SubconnectionLoop::turn_delivery() {
+  delivery_.turn(Clock::now());
+  if (shared_.outbox.take_writable() | shared_.queue.take_writable()) shared_.mailbox.put(Mailbox::Writable{});
+}
+
 TimePoint SubconnectionLoop::due() {
-  TimePoint until = std::min(figures_due_, reporter_.next_due());
+  TimePoint until = std::min({figures_due_, reporter_.next_due(), delivery_.next_due()});
   // A connection with a fault is only closing, and its overdue timers would spin.
   if (!socket_) until = std::min(until, session_.next_due({}));
   if (socket_ && in_session_ && !fault_) until = std::min(until, session_.next_due(socket_->last_inbound()));

@@ -21,6 +21,7 @@ class SubconnectionLoop : private SessionEvents, private Wire {
   void apply(Event event);
   void perform(Action action, Event event);
   void close_socket(std::uint16_t code, const std::string& reason);
+  void network_changed(bool resumed);
   void ask_for_grants();
   void tell_closed(const std::string& reason, const std::string& detail, std::chrono::milliseconds retry);
   void follow(const Ending& ending);
@@ -34,7 +35,10 @@ class SubconnectionLoop : private SessionEvents, private Wire {
   void refused_upgrade(const transport::HttpAnswer& answer);
   void turn_socket();
   void socket_ended();
+  void drop_socket(Ending ending);
+  bool was_local(const Ending& ending) const;
   void check(const std::optional<Fault>& fault);
+  void turn_delivery();
   void report_status();
   SubconnectionStatus status() const;
 
@@ -58,6 +62,14 @@ class SubconnectionLoop : private SessionEvents, private Wire {
   void on_nacked(std::uint64_t ticket, const std::string& code, const std::string& message) override;
   void on_dropped(const std::string& reason, std::uint64_t count, const std::string& detail) override;
   void on_log(const std::string& message) override;
+  void on_accepted(std::uint64_t ticket) override { shared_.mailbox.put(Mailbox::Accepted{ticket}); }
+  void on_found(std::uint64_t ticket, const std::string& source) override {
+    shared_.mailbox.put(Mailbox::Found{ticket, source});
+  }
+  void on_resumed(std::uint64_t next_ticket) override { shared_.mailbox.put(Mailbox::Resumed{next_ticket}); }
+  void on_ask_source(std::uint64_t ticket, const SourceRecord& record) override {
+    shared_.mailbox.put(Mailbox::AskSource{ticket, record});
+  }
 
   void send_text(std::string_view text) override { socket_->send_text(text); }
   void send_binary(std::string_view head, std::string_view body) override { socket_->send_binary(head, body); }
@@ -68,6 +80,7 @@ class SubconnectionLoop : private SessionEvents, private Wire {
   const std::string service_;
   std::unique_ptr<Gateway> gateway_;
   ReceivedFile store_;
+  Delivery delivery_;
   StreamSession session_;
   Waiting waiting_;
   StatusReporter reporter_;
@@ -81,6 +94,8 @@ class SubconnectionLoop : private SessionEvents, private Wire {
   TimePoint stop_at_ = TimePoint::max();
   TimePoint drain_until_ = TimePoint::max();
   std::chrono::milliseconds wait_{0};
+  bool wait_is_own_ = true;
+  std::optional<TimePoint> network_changed_at_;
 
   std::unique_ptr<transport::WebSocket> socket_;
   bool in_session_ = false;  // the session hears the socket; false while it is only closing
@@ -91,6 +106,7 @@ class SubconnectionLoop : private SessionEvents, private Wire {
   std::string failure_reason_, detail_, url_;
   std::uint64_t openings_ = 0;
   std::map<std::string, std::uint64_t> dropped_;
+  std::uint64_t spool_full_count_ = 0;
   std::map<std::string, std::pair<std::uint64_t, std::string>> unreported_;  // drops since the last event, by reason
   bool touched_ = false;                                                     // figures may have changed
   TimePoint figures_due_ = TimePoint::max();

@@ -18,6 +18,7 @@ enum class Event {
   GrantRefused,   // the cloud's list refuses the service
   Revoke,         // withdrawn, or absent from a list
   ServerChanged,  // the main connection moved to another server of its list
+  Unbound,        // the cloud let the device go: nothing of the old binding counts
   Welcome,        // the cloud said welcome
   Lost,           // a dial failed or the connection ended; the grant is still good
   GrantFailed,    // 401, 403, 404 or 4001: a new grant is needed
@@ -27,8 +28,8 @@ enum class Event {
   Stop,           // the core stops the plugin
   Drained         // everything is acknowledged, or the time for it is over
 };
-inline constexpr std::array<std::string_view, 12> kEventNames = {
-    "grant",        "grant_refused", "revoke",    "server_changed", "welcome", "lost",
+inline constexpr std::array<std::string_view, 13> kEventNames = {
+    "grant",        "grant_refused", "revoke",    "server_changed", "unbound", "welcome", "lost",
     "grant_failed", "withdrawn",     "wait_over", "grant_ran_out",  "stop",    "drained"};
 
 enum class Action {
@@ -40,6 +41,7 @@ enum class Action {
   Ask,               // ask the core for a new grant, unless none was lost
   Forget,            // forget the grant
   CloseGoingAway,    // 1001, and forget the grant
+  Discard,           // 1000, and forget the grant, what waits to be sent, and both streams
   CloseRevoked,      // 4012, and forget the grant
   Drain,             // send what is left, then close
   CloseAndFinish,    // 1000; nothing follows
@@ -55,11 +57,13 @@ inline constexpr std::array kSubconnectionTable = {
     SubconnectionRow{State::WaitingForGrant, Event::GrantRefused, Action::None, State::Refused},
     SubconnectionRow{State::WaitingForGrant, Event::Revoke, Action::None, State::Revoked},
     SubconnectionRow{State::WaitingForGrant, Event::ServerChanged, Action::Forget, State::WaitingForGrant},
+    SubconnectionRow{State::WaitingForGrant, Event::Unbound, Action::Discard, State::WaitingForGrant},
     SubconnectionRow{State::WaitingForGrant, Event::Stop, Action::Finish, State::Stopped},
 
     SubconnectionRow{State::Connecting, Event::GrantRefused, Action::CloseRevoked, State::Refused},
     SubconnectionRow{State::Connecting, Event::Revoke, Action::CloseRevoked, State::Revoked},
     SubconnectionRow{State::Connecting, Event::ServerChanged, Action::CloseGoingAway, State::WaitingForGrant},
+    SubconnectionRow{State::Connecting, Event::Unbound, Action::Discard, State::WaitingForGrant},
     SubconnectionRow{State::Connecting, Event::Welcome, Action::Opened, State::Ready},
     SubconnectionRow{State::Connecting, Event::Lost, Action::Wait, State::Backoff},
     SubconnectionRow{State::Connecting, Event::GrantFailed, Action::WaitForgetting, State::Backoff},
@@ -69,6 +73,7 @@ inline constexpr std::array kSubconnectionTable = {
     SubconnectionRow{State::Ready, Event::GrantRefused, Action::CloseRevoked, State::Refused},
     SubconnectionRow{State::Ready, Event::Revoke, Action::CloseRevoked, State::Revoked},
     SubconnectionRow{State::Ready, Event::ServerChanged, Action::CloseGoingAway, State::WaitingForGrant},
+    SubconnectionRow{State::Ready, Event::Unbound, Action::Discard, State::WaitingForGrant},
     SubconnectionRow{State::Ready, Event::Lost, Action::Wait, State::Backoff},
     SubconnectionRow{State::Ready, Event::GrantFailed, Action::WaitForgetting, State::Backoff},
     SubconnectionRow{State::Ready, Event::Withdrawn, Action::Forget, State::WaitingForGrant},
@@ -77,6 +82,7 @@ inline constexpr std::array kSubconnectionTable = {
     SubconnectionRow{State::Draining, Event::GrantRefused, Action::RevokedAndFinish, State::Stopped},
     SubconnectionRow{State::Draining, Event::Revoke, Action::RevokedAndFinish, State::Stopped},
     SubconnectionRow{State::Draining, Event::ServerChanged, Action::CloseAndFinish, State::Stopped},
+    SubconnectionRow{State::Draining, Event::Unbound, Action::Discard, State::Stopped},
     SubconnectionRow{State::Draining, Event::Lost, Action::Finish, State::Stopped},
     SubconnectionRow{State::Draining, Event::GrantFailed, Action::Finish, State::Stopped},
     SubconnectionRow{State::Draining, Event::Withdrawn, Action::Finish, State::Stopped},
@@ -85,6 +91,7 @@ inline constexpr std::array kSubconnectionTable = {
     SubconnectionRow{State::Backoff, Event::GrantRefused, Action::Forget, State::Refused},
     SubconnectionRow{State::Backoff, Event::Revoke, Action::Forget, State::Revoked},
     SubconnectionRow{State::Backoff, Event::ServerChanged, Action::Forget, State::WaitingForGrant},
+    SubconnectionRow{State::Backoff, Event::Unbound, Action::Discard, State::WaitingForGrant},
     SubconnectionRow{State::Backoff, Event::WaitOver, Action::Dial, State::Connecting},
     SubconnectionRow{State::Backoff, Event::GrantRanOut, Action::Ask, State::WaitingForGrant},
     SubconnectionRow{State::Backoff, Event::Stop, Action::Finish, State::Stopped},
@@ -92,11 +99,13 @@ inline constexpr std::array kSubconnectionTable = {
     SubconnectionRow{State::Refused, Event::Grant, Action::Dial, State::Connecting},
     SubconnectionRow{State::Refused, Event::Revoke, Action::None, State::Revoked},
     SubconnectionRow{State::Refused, Event::ServerChanged, Action::Forget, State::WaitingForGrant},
+    SubconnectionRow{State::Refused, Event::Unbound, Action::Discard, State::WaitingForGrant},
     SubconnectionRow{State::Refused, Event::Stop, Action::Finish, State::Stopped},
 
     SubconnectionRow{State::Revoked, Event::Grant, Action::Dial, State::Connecting},
     SubconnectionRow{State::Revoked, Event::GrantRefused, Action::None, State::Refused},
     SubconnectionRow{State::Revoked, Event::ServerChanged, Action::Forget, State::WaitingForGrant},
+    SubconnectionRow{State::Revoked, Event::Unbound, Action::Discard, State::WaitingForGrant},
     SubconnectionRow{State::Revoked, Event::Stop, Action::Finish, State::Stopped},
 };
 static_assert(is_deterministic(kSubconnectionTable));

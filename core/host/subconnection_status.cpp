@@ -20,6 +20,8 @@ json::Object SubconnectionStatus::to_message(const std::string& service) const {
   message->set("sent_bytes", sent_bytes);
   message->set("queued_messages", queued_messages);
   message->set("queued_bytes", queued_bytes);
+  message->set("spooled_messages", spooled_messages);
+  message->set("spooled_bytes", spooled_bytes);
   auto drops = json::make_object();
   for (const auto& [reason, count] : dropped) drops->set(reason, count);
   message->set("dropped", drops);

@@ -13,6 +13,9 @@
 namespace hawser::host {
 
 inline constexpr std::chrono::seconds kStatusInterval{1};  // between two reports while the state stays
+// From a change of figures to their report: a message that is acknowledged as fast as the protocol wants is not told of
+// as waiting, however regularly the next one comes.
+inline constexpr std::chrono::milliseconds kFiguresSettle{300};
 
 // What the core shows of a subconnection: the `subconnection` message of core/control/channel.hpp.
 struct SubconnectionStatus {
@@ -20,6 +23,7 @@ struct SubconnectionStatus {
   std::string since;  // RFC 3339
   std::string url, failure_reason, detail;
   std::uint64_t reconnects = 0, sent_messages = 0, sent_bytes = 0, queued_messages = 0, queued_bytes = 0;
+  std::uint64_t spooled_messages = 0, spooled_bytes = 0;
   std::map<std::string, std::uint64_t> dropped;
   std::uint64_t buffer_full_count = 0, acked_seq = 0;
   std::optional<std::int64_t> rtt_ms;

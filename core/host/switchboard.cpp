@@ -17,7 +17,7 @@ void Switchboard::deliver(const std::string& service, CoreWord word) {
 
 void Switchboard::deliver_to_all(const CoreWord& word) {
   const std::lock_guard lock(mutex_);
-  waiting_.clear();
+  if (word.kind != CoreWord::Kind::NetworkChanged) waiting_.clear();
   for (const auto& [service, listener] : listeners_) listener(word);
 }
 

@@ -27,7 +27,10 @@ struct FakeWire : Wire {
 struct FakeEvents : SessionEvents {
   std::vector<std::string> texts, best_effort, logs;
   std::vector<Inbound> durable;
-  std::vector<std::uint64_t> acked;
+  std::vector<std::uint64_t> acked, accepted;
+  std::vector<std::pair<std::uint64_t, std::string>> found;
+  std::vector<std::pair<std::uint64_t, SourceRecord>> asked;
+  std::uint64_t resumed = 0;
   std::vector<std::pair<std::uint64_t, std::string>> nacked;
   std::map<std::string, std::uint64_t> dropped;
   std::uint64_t held = 0;  // the number that the plugin keeps over a reset
@@ -47,6 +50,10 @@ struct FakeEvents : SessionEvents {
     dropped[reason] += count;
   }
   void on_log(const std::string& message) override { logs.push_back(message); }
+  void on_accepted(std::uint64_t ticket) override { accepted.push_back(ticket); }
+  void on_found(std::uint64_t ticket, const std::string& source) override { found.emplace_back(ticket, source); }
+  void on_resumed(std::uint64_t next_ticket) override { resumed = next_ticket; }
+  void on_ask_source(std::uint64_t ticket, const SourceRecord& record) override { asked.emplace_back(ticket, record); }
 };
 
 struct FakeStore : ReceivedStore {
@@ -85,12 +92,15 @@ struct Stage {
   Limits limits;
   TimePoint now{1000s};
   int streams = 0;
+  std::unique_ptr<Delivery> delivery;
   std::unique_ptr<StreamSession> session;
 
   Stage() { begin(); }
   void begin() {
-    session = std::make_unique<StreamSession>(StreamSession::Identity{"acme.probe", "1.2.3"}, outbox, queue, store,
-                                              events, [this] { return "stream-" + std::to_string(++streams); });
+    delivery = std::make_unique<Delivery>(Delivery::Settings{}, outbox, events,
+                                          [this] { return "stream-" + std::to_string(++streams); });
+    session = std::make_unique<StreamSession>(StreamSession::Identity{"acme.probe", "1.2.3"}, *delivery, queue, store,
+                                              events);
   }
 
   std::uint64_t push(const std::string& payload) {

@@ -7,11 +7,12 @@ namespace {
 
 class TransportGateway : public Gateway {
  public:
-  TransportGateway(transport::DialSettings settings, Waker& waker)
-      : waker_(waker), dialer_(std::move(settings), waker) {}
+  TransportGateway(transport::DialSettings settings, std::shared_ptr<const ValidityFloor> floor, Waker& waker)
+      : waker_(waker), floor_(std::move(floor)), dialer_(std::move(settings), waker) {}
 
   Result<transport::Upgrade> open(const Grant& grant, TimePoint deadline) override {
-    auto stream = dialer_.dial(grant.origin, deadline);
+    dialer_.set_validity_floor(floor_->get());
+    auto stream = dialer_.dial(grant.origin, deadline, {}, grant.binding);
     if (!stream) return stream.error();
     transport::UpgradeRequest request;
     request.origin = grant.origin;
@@ -24,14 +25,16 @@ class TransportGateway : public Gateway {
 
  private:
   Waker& waker_;
+  const std::shared_ptr<const ValidityFloor> floor_;
   transport::Dialer dialer_;
 };
 
 }  // namespace
 
-GatewayMaker transport_gateway(std::string ca_file, std::chrono::system_clock::time_point validity_floor) {
-  return [settings = transport::DialSettings{std::move(ca_file), validity_floor}](Waker& waker) {
-    return std::make_unique<TransportGateway>(settings, waker);
+GatewayMaker transport_gateway(const Setup& setup) {
+  return [settings = transport::DialSettings{setup.ca_file, setup.validity_floor->get(), setup.proxy},
+          floor = setup.validity_floor](Waker& waker) {
+    return std::make_unique<TransportGateway>(settings, floor, waker);
   };
 }
 

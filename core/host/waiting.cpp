@@ -24,7 +24,7 @@ Next Waiting::after(const Ending& ending, std::chrono::seconds spread) {
   if (ending.status == 401 || ending.status == 403 || ending.status == 404) return {Event::GrantFailed, backoff()};
   if (ending.status == 429 || ending.status == 503) {
     const milliseconds least = ending.retry_after.value_or(0s);
-    return {Event::Lost, std::max(backoff(), least + up_to(least / 5))};
+    return {Event::Lost, std::max(backoff(), least + up_to(least / 5)), !ending.retry_after};
   }
   if (ending.close_code == 4003 || ending.close_code == 4010) return {Event::Withdrawn, 0ms};
   // A first withdrawn token is asked for anew at once; a cloud that withdraws each new one must not be hammered.
@@ -35,9 +35,13 @@ Next Waiting::after(const Ending& ending, std::chrono::seconds spread) {
   }
   if (ending.close_code == 4009) {
     replaced_ = replaced_ == 0s ? kReplacedLeast : std::min(replaced_ * 2, kReplacedMost);
-    return {Event::Lost, replaced_};
+    return {Event::Lost, replaced_, false};
   }
-  if (ending.close_code == 1013) return {Event::Lost, kTryAgainLeast + backoff()};
+  if (ending.close_code == 1013) return {Event::Lost, kTryAgainLeast + backoff(), false};
+  if (ending.local) {
+    failures_ = std::max(failures_, 1U);  // what fails after it backs off
+    return {Event::Lost, up_to(std::min<milliseconds>(spread, kLocalSpread))};
+  }
   if (!ending.was_ready) {
     if (ending.reason == "cloud_state_lost" && failures_ == 0) {
       ++failures_;  // the new stream is tried at once, a second one waits

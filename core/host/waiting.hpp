@@ -17,6 +17,7 @@ inline constexpr std::chrono::seconds kTryAgainLeast{30};   // after 1013
 inline constexpr std::chrono::seconds kReplacedLeast{60};   // after 4009, doubling
 inline constexpr std::chrono::seconds kReplacedMost{3600};  // ready that long: 4009 begins at 60 s again
 inline constexpr std::chrono::seconds kSpreadDefault{2};    // where the core names no reconnect spread
+inline constexpr std::chrono::seconds kLocalSpread{2};      // at most, when the loss was local (sdk/protocol.md §3)
 
 // How a dial or a connection ended.
 struct Ending {
@@ -25,6 +26,7 @@ struct Ending {
   bool closed_by_peer = false;
   bool was_ready = false;
   std::chrono::milliseconds ready_for{0};
+  bool local = false;  // lost by a change of the device's own network, or by its sleep
   std::optional<std::chrono::seconds> retry_after;
   std::string reason;  // of sdk/protocol.md §7
   std::string detail;
@@ -34,6 +36,7 @@ struct Ending {
 struct Next {
   Event event = Event::Lost;
   std::chrono::milliseconds wait{0};
+  bool own = true;  // our own backoff or spread, which news of the network ends (conn-20); else the cloud asked for it
 };
 
 // Counts failures in a row. Lives on the I/O thread; `random_below` gives a number in [0, bound).
@@ -42,6 +45,8 @@ class Waiting {
   explicit Waiting(std::function<std::uint64_t(std::uint64_t)> random_below) : random_(std::move(random_below)) {}
 
   Next after(const Ending& ending, std::chrono::seconds spread);
+  // How long until the first dial when the device wakes up.
+  std::chrono::milliseconds after_sleep() { return up_to(kLocalSpread); }
 
  private:
   std::chrono::milliseconds backoff();  // random(1 s, min(300 s, 1 s * 2^n)), and n grows

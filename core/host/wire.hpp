@@ -5,6 +5,7 @@
 #include <string_view>
 
 #include "core/base/json.hpp"
+#include "core/host/source_record.hpp"
 
 // What a stream session touches: the connection below it and the plugin above it. Both are called on the I/O thread.
 namespace hawser::host {
@@ -57,6 +58,13 @@ class SessionEvents {
   // Messages that will not arrive: reasons are those of §7 for drops.
   virtual void on_dropped(const std::string& reason, std::uint64_t count, const std::string& detail) = 0;
   virtual void on_log(const std::string& message) = 0;
+  // Of the spool: every ticket up to it is on stable storage; what earlier processes handed over with send_source(); and
+  // which ticket comes next.
+  virtual void on_accepted(std::uint64_t ticket) = 0;
+  virtual void on_found(std::uint64_t ticket, const std::string& source) = 0;
+  virtual void on_resumed(std::uint64_t next_ticket) = 0;
+  // The plugin has the bytes of that message: ask it. Delivery::source_answer() follows, or never comes.
+  virtual void on_ask_source(std::uint64_t ticket, const SourceRecord& record) = 0;
 };
 
 inline json::Object control_message(const std::string& type) {

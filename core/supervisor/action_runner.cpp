@@ -60,9 +60,11 @@ void ActionRunner::run(const std::string& plugin, const std::string& name, const
     return refuse("did not start: 4 actions of this plugin run already", std::move(done));
   if (runs_.size() >= kActionsMax) return refuse("did not start: 32 actions run already", std::move(done));
   if (action.command.empty()) return refuse("did not start: its command is empty", std::move(done));
+  if (!rates_.try_emplace(plugin, kActionsPerSecond, kActionsBurst).first->second.allow(Clock::now()))
+    return refuse("did not start: this plugin starts more than 10 actions a second", std::move(done));
   const std::uint64_t id = ++last_id_;
-  auto child =
-      ChildProcess::start(loop_, {action.command, kEnvironment, -1, kActionFileMask}, [this, id] { on_end(id); });
+  const ChildSpec spec{action.command, kEnvironment, {}, kActionFileMask, /*own_session=*/true};
+  auto child = ChildProcess::start(loop_, spec, [this, id] { on_end(id); });
   if (!child) return refuse("did not start: " + child.error().message, std::move(done));
   auto run = std::make_unique<Run>();
   run->plugin = plugin;

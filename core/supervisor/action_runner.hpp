@@ -8,6 +8,7 @@
 
 #include "core/base/loop.hpp"
 #include "core/config/settings.hpp"
+#include "core/supervisor/rate_limit.hpp"
 
 namespace hawser::supervisor {
 
@@ -15,6 +16,7 @@ namespace hawser::supervisor {
 inline constexpr std::size_t kActionOutputMax = 64 * 1024;
 inline constexpr std::size_t kActionsPerPlugin = 4;
 inline constexpr std::size_t kActionsMax = 32;
+inline constexpr double kActionsPerSecond = 10, kActionsBurst = 64;  // of one plugin, so that none lives off our forks
 inline constexpr milliseconds kActionTermGrace{2000};   // from SIGTERM at the time limit to SIGKILL
 inline constexpr milliseconds kActionOutputGrace{200};  // for the last output, after the command itself has ended
 
@@ -26,8 +28,8 @@ struct ActionResult {
 };
 
 // Runs the operator's command lines (plugins.d, [actions.<name>]) for plugins: no shell, standard input /dev/null, a
-// process group of its own, environment PATH and LANG=C alone, a time limit after which the whole group is ended.
-// Owned by the supervisor, lives on the loop's thread, never waits. Its destructor ends all that run; their `done` is
+// session of its own in /, environment PATH and LANG=C alone, a time limit after which the whole session is ended. What
+// made itself a daemon meanwhile lives on: that is what restarting one is. Owned by the supervisor, lives on the loop's thread, never waits. Its destructor ends all that run; their `done` is
 // not called then.
 class ActionRunner {
  public:
@@ -53,6 +55,7 @@ class ActionRunner {
 
   Loop& loop_;
   std::map<std::uint64_t, std::unique_ptr<Run>> runs_;
+  std::map<std::string, RateLimit> rates_;  // by plugin
   std::uint64_t last_id_ = 0;
   // Refusals are delivered by a timer that may fire after our end: it looks here first.
   std::shared_ptr<bool> alive_ = std::make_shared<bool>(true);

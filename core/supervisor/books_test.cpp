@@ -86,6 +86,18 @@ TEST_CASE("what a dead host had not delivered is counted as expired, once") {
   CHECK(book.dropped("expired") == 11);
 }
 
+TEST_CASE("[data-1] what a dead host had in its spool is not lost, and not counted as dropped") {
+  SubconnectionBook book;
+  book.add("acme.shop", "shop");
+  const auto told = json::parse_object(
+      R"({"state":"ready","queued_messages":7,"spooled_messages":6,"spooled_bytes":4096})");
+  REQUIRE(book.take(*book.find("shop"), *told));
+  CHECK(book.find("shop")->spooled_bytes == 4096);
+  CHECK(book.host_ended("acme.shop", "crashed", "x") == std::map<std::string, std::int64_t>{{"shop", 1}});
+  CHECK(book.dropped("expired") == 1);
+  CHECK_FALSE(book.find("shop")->spooled_bytes);
+}
+
 TEST_CASE("a rate limit lets a burst through, then so many a second, and counts the rest") {
   RateLimit rate(10, 3);
   TimePoint now{1000s};

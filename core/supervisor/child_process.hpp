@@ -24,13 +24,16 @@ struct ExitCause {
 };
 
 // What to start. Nothing of ours leaks into the child: standard input is /dev/null, both outputs go into one pipe,
-// `channel` stands at descriptor 3, every other descriptor is closed, signals are unblocked and at their defaults, the
+// `descriptors` stand at 3, 4, 5 in their order, every other one is closed, signals are unblocked and at their defaults, the
 // environment is `environment` alone, and the child leads a process group of its own.
 struct ChildSpec {
   std::vector<std::string> command;  // [0] is the path of the program
   std::vector<std::string> environment;
-  int channel = -1;         // -1: none
+  std::vector<int> descriptors{};
   mode_t file_mask = 0077;  // umask(2) of the child
+  // Leads a session too, and starts in /: signals and the end then reach every process of the session, whatever group a
+  // shell put it in. Only what makes itself a daemon (setsid) is out of reach.
+  bool own_session = false;
 };
 
 // A running child that leads its process group. Owned by who started it, lives on the loop's thread; `loop` must
@@ -52,17 +55,20 @@ class ChildProcess {
   // The read end of the child's standard output and error, non-blocking. The caller watches it.
   int output() const { return output_.get(); }
 
-  // To the whole group. The child is not reaped before its end was seen, so the number is never somebody else's.
+  // To the whole group, and session where it has its own. The child is not reaped before its end was seen, so the number is never somebody else's.
   void signal_group(int number);
   // After on_end: ends what is left of the group when `kill_rest`, and reaps the child.
   ExitCause reap(bool kill_rest);
 
  private:
-  ChildProcess(Loop& loop, pid_t pid, Descriptor pidfd, Descriptor output)
-      : loop_(loop), pid_(pid), pidfd_(std::move(pidfd)), output_(std::move(output)) {}
+  ChildProcess(Loop& loop, pid_t pid, bool own_session, Descriptor pidfd, Descriptor output)
+      : loop_(loop), pid_(pid), own_session_(own_session), pidfd_(std::move(pidfd)), output_(std::move(output)) {}
+
+  void kill_all();
 
   Loop& loop_;
   pid_t pid_;
+  bool own_session_;
   Descriptor pidfd_, output_;
   bool reaped_ = false;
 };

@@ -46,24 +46,25 @@ void Supervisor::on_message(SupervisedPlugin& plugin, const std::string& type, c
       {"action_run", &Supervisor::on_action_run},
       {"cloud_reach", &Supervisor::on_cloud_reach},
       {"event", &Supervisor::on_event},
+      {"configured", &Supervisor::on_configured},
+      {"confined", &Supervisor::on_confined},
+      {"pong", &Supervisor::on_pong},
   };
   for (const auto& [name, handler] : kHandlers) {
     if (name == type) return (this->*handler)(plugin, message);
   }
-  if (type == "configured") return;  // nothing asks for it yet
-  plugin.log_line(spdlog::level::warn, "a control message of unknown type \"" + printable(type, 32) + "\" was ignored");
+  plugin.refuse_word("a control message of unknown type \"" + printable(type, 32) + "\"");
 }
 
 void Supervisor::on_subconnection(SupervisedPlugin& plugin, const json::Object& message) {
   const std::string service = json::text_or(message, "service");
   if (!plugin.owns(service)) {
-    plugin.log_line(spdlog::level::warn,
-                    "told of a service that it does not have: \"" + printable(service, kReasonBytesMax) + "\"");
-    return;
+    return plugin.refuse_word("the state of a service that it does not have: \"" + printable(service, kReasonBytesMax) +
+                              "\"");
   }
   Subconnection& row = *book_.find(service);
   const auto changed = book_.take(row, message);
-  if (!changed) return plugin.log_line(spdlog::level::warn, changed.error().message);
+  if (!changed) return plugin.refuse_word(changed.error().message);
   if (!*changed) return;
   static constexpr std::array<std::string_view, 4> kPassing = {"waiting_for_grant", "connecting", "draining",
                                                                "stopped"};
@@ -78,29 +79,52 @@ void Supervisor::on_subconnection(SupervisedPlugin& plugin, const json::Object& 
 
 void Supervisor::on_want_grants(SupervisedPlugin& plugin, const json::Object& message) {
   const std::string service = json::text_or(message, "service");
-  if (!plugin.owns(service)) return;
+  if (!plugin.owns(service))
+    return plugin.refuse_word("a wish for grants of a service that it does not have: \"" +
+                              printable(service, kReasonBytesMax) + "\"");
   grants_.use_up(service);  // a host that starts now must not begin with it
   plugin.log_line(spdlog::level::debug, "asks for a new grant for " + service + ": " +
                                             printable(json::text_or(message, "why"), kReasonBytesMax));
   cloud_.request_grants();
 }
 
+void Supervisor::on_confined(SupervisedPlugin& plugin, const json::Object& message) {
+  const auto member = json::object_member(message, "isolation");
+  const auto isolation = member ? control::read_isolation(*member) : Result<control::Isolation>(member.error());
+  if (!isolation) return plugin.log_line(spdlog::level::warn, "a wrong message confined: " + isolation.error().message);
+  policies_.note_isolation(plugin.id(), *isolation);
+  const auto now = policies_.isolation(plugin.id());
+  std::string line = "isolation " + now->level();
+  for (const auto& sentence : now->missing) line += "; without " + sentence;
+  plugin.log_line(now->level() == "reduced" ? spdlog::level::warn : spdlog::level::info, line);
+}
+
+void Supervisor::on_pong(SupervisedPlugin& plugin, const json::Object& message) {
+  if (const auto pss = json::integer_member(message, "pss_kib")) policies_.note_pss(plugin.id(), *pss);
+}
+
 void Supervisor::on_action_run(SupervisedPlugin& plugin, const json::Object& message) {
   const std::string id = json::text_or(message, "id");
   const std::string name = json::text_or(message, "name");
+  const std::string shown = printable(name, kReasonBytesMax);
+  const std::string file = "plugins.d/" + plugin.id() + ".toml";
   const auto& actions = plugin.settings().actions;
   const auto action = actions.find(name);
+  const Policy* policy = policies_.in_force(plugin.id());
+  ActionResult refused;
   if (action == actions.end()) {
-    ActionResult refused;
-    refused.reason =
-        "did not start: no [actions." + printable(name, kReasonBytesMax) + "] in plugins.d/" + plugin.id() + ".toml";
-    return plugin.send(action_done(id, refused));
+    refused.reason = "did not start: no [actions." + shown + "] in " + file;
+  } else if (!policy || !policy->permissions.may_run(name)) {
+    refused.reason = "did not start: the plugin has no permission action:" + shown +
+                     "; its manifest must ask for it, and permissions of " + file + " must not leave it out";
   }
+  if (!refused.reason.empty()) return plugin.send(action_done(id, refused));
   // The command ends as it will; its result belongs to the instance that asked, and to no later one.
   actions_.run(plugin.id(), name, action->second,
                [this, plugin_id = plugin.id(), instance = plugin.instance(), id](const ActionResult& result) {
-                 auto& asker = *plugins_.at(plugin_id);
-                 if (asker.instance() == instance) asker.send(action_done(id, result));
+                 const auto asker = plugins_.find(plugin_id);  // it may be gone by now
+                 if (asker != plugins_.end() && asker->second->instance() == instance)
+                   asker->second->send(action_done(id, result));
                });
 }
 
@@ -124,9 +148,8 @@ void Supervisor::on_event(SupervisedPlugin& plugin, const json::Object& message)
   const std::string service = json::text_or(message, "service");
   const bool known = std::find(kPluginEventKinds.begin(), kPluginEventKinds.end(), kind) != kPluginEventKinds.end();
   if (!known || (!service.empty() && !plugin.owns(service))) {
-    plugin.log_line(spdlog::level::warn, "an event of kind \"" + printable(kind, 32) + "\" about \"" +
-                                             printable(service, 32) + "\" is not its to report");
-    return;
+    return plugin.refuse_word("an event of kind \"" + printable(kind, 32) + "\" about \"" + printable(service, 32) +
+                              "\", which is not its to report");
   }
   connection::Event event{kind, service, printable(json::text_or(message, "reason"), kReasonBytesMax),
                           printable(json::text_or(message, "detail"), kDetailBytesMax)};

@@ -14,15 +14,17 @@ constexpr int kMessagesLeftBehind = 512;  // read after the end; more than a hos
 constexpr std::size_t kOutputLeftBehind = 64 * 1024;
 }  // namespace
 
-Result<std::unique_ptr<PluginProcess>> PluginProcess::start(Loop& loop, const std::filesystem::path& program,
-                                                            const std::string& plugin, Events events) {
+static_assert(control::kChannelDescriptor == 3 && control::kFlightDescriptor == 4 && control::kLibraryDescriptor == 5,
+              "descriptors are given in this order");
+
+Result<std::unique_ptr<PluginProcess>> PluginProcess::start(Loop& loop, const Start& what, Events events) {
   auto ends = control::Channel::make_pair();
   if (!ends) return ends.error();
   std::unique_ptr<PluginProcess> process(new PluginProcess(loop, std::move(ends->first), std::move(events)));
   auto* self = process.get();
-  // The plugin's id is for people who look at a process list; the host goes by its setup message.
-  auto child =
-      ChildProcess::start(loop, {{program.string(), plugin}, {}, ends->second.get()}, [self] { self->on_end(); });
+  auto child = ChildProcess::start(
+      loop, {{what.program.string(), what.plugin}, {}, {ends->second.get(), what.flight, what.library}},
+      [self] { self->on_end(); });
   if (!child) return child.error();
   process->child_ = std::move(*child);
   process->watch_channel();

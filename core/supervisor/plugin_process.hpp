@@ -7,6 +7,7 @@
 
 #include "core/base/loop.hpp"
 #include "core/control/channel.hpp"
+#include "core/control/flight_page.hpp"
 #include "core/supervisor/child_process.hpp"
 
 namespace hawser::supervisor {
@@ -32,8 +33,13 @@ class PluginProcess {
     std::function<void(const ExitCause&)> ended;
   };
 
-  static Result<std::unique_ptr<PluginProcess>> start(Loop& loop, const std::filesystem::path& program,
-                                                      const std::string& plugin, Events events);
+  // What the host gets: the flight page at descriptor 4 and the plugin's library at 5. Both stay the caller's.
+  struct Start {
+    std::filesystem::path program;
+    std::string plugin;  // its id, for people who look at a process list; the host goes by its setup message
+    int flight = -1, library = -1;
+  };
+  static Result<std::unique_ptr<PluginProcess>> start(Loop& loop, const Start& what, Events events);
   PluginProcess(const PluginProcess&) = delete;
   PluginProcess& operator=(const PluginProcess&) = delete;
   ~PluginProcess();

@@ -1,19 +1,18 @@
 #include "core/supervisor/plugin_store.hpp"
 
 #include <fcntl.h>
-#include <openssl/evp.h>
 #include <sys/stat.h>
-#include <unistd.h>
 
-#include <array>
 #include <cerrno>
 #include <cstring>
 #include <map>
-#include <memory>
 #include <set>
 
 #include "core/base/encoding.hpp"
 #include "core/base/files.hpp"
+#include "core/base/log.hpp"
+#include "core/trust/plugin_folder.hpp"
+#include "core/trust/verify.hpp"
 
 namespace hawser::supervisor {
 namespace {
@@ -24,13 +23,13 @@ constexpr std::size_t kServicesMax = 64;  // of a whole device, sdk/protocol.md 
 
 // The folder of the newest version. Folders whose name is no version are passed over: a package manager or an editor
 // may leave such beside.
-Result<Version> newest_version(const fs::path& folder) {
-  std::optional<Version> newest;
+Result<trust::Version> newest_version(const fs::path& folder) {
+  std::optional<trust::Version> newest;
   std::error_code problem;
   for (fs::directory_iterator at(folder, problem), end; !problem && at != end; at.increment(problem)) {
     std::error_code unknown;
     if (!at->is_directory(unknown)) continue;
-    auto version = Version::parse(at->path().filename().string());
+    auto version = trust::Version::parse(at->path().filename().string());
     if (version && (!newest || *newest < *version)) newest = std::move(*version);
   }
   if (problem) {
@@ -42,31 +41,24 @@ Result<Version> newest_version(const fs::path& folder) {
   return std::move(*newest);
 }
 
-Result<Manifest> manifest_in(const fs::path& folder) {
+Result<trust::Manifest> manifest_in(const fs::path& folder) {
   const fs::path file = folder / "manifest.json";
-  const auto text = read_file(file, kManifestBytesMax);
+  const auto text = read_file(file, trust::kManifestBytesMax);
   if (!text && text.error().code == "not_found")
     return Error{"manifest_missing", "the manifest is missing: " + file.string() + " is not there"};
   if (!text) return Error{"manifest_refused", "the manifest is unreadable: " + text.error().message};
-  auto manifest = read_manifest(*text);
+  auto manifest = trust::read_manifest(*text);
   if (!manifest) return Error{manifest.error().code, manifest.error().message + " (" + file.string() + ")"};
   return manifest;
 }
 
-Status examine(const fs::path& plugin_dir, FoundPlugin& plugin) {
-  if (!is_plugin_id(plugin.id))
-    return Error{"bad_request", "\"" + printable(plugin.id, 80) + "\" is no plugin id, as in \"acme.shell\""};
-  const fs::path home = plugin_dir / plugin.id;
-  const auto version = newest_version(home);
-  if (!version) return version.error();
-  plugin.version = version->text();
-  const fs::path folder = home / plugin.version;
-  plugin.library = folder / "plugin.so";
+// What stands there, signed or not: for a device on which plugins are made.
+Status examine_unsigned(const fs::path& folder, FoundPlugin& plugin) {
   auto manifest = manifest_in(folder);
   if (!manifest) return manifest.error();
   if (manifest->id != plugin.id)
     return Error{"manifest_refused",
-                 "manifest.json: id is \"" + manifest->id + "\", but its folder is " + home.string()};
+                 "manifest.json: id is \"" + manifest->id + "\", but its folder is " + folder.parent_path().string()};
   if (manifest->version.text() != plugin.version)
     return Error{"manifest_refused", "manifest.json: version is \"" + manifest->version.text() +
                                          "\", but its folder is " + folder.string()};
@@ -76,6 +68,29 @@ Status examine(const fs::path& plugin_dir, FoundPlugin& plugin) {
   if (!digest) return Error{"plugin_missing", "the plugin file is unreadable: " + digest.error().message};
   plugin.digest = std::move(*digest);
   plugin.manifest = std::move(*manifest);
+  return ok();
+}
+
+Status examine(const fs::path& plugin_dir, FoundPlugin& plugin, const trust::TrustStore& store,
+               const TrustRules& rules) {
+  if (!trust::is_plugin_id(plugin.id))
+    return Error{"bad_request", "\"" + printable(plugin.id, 80) + "\" is no plugin id, as in \"acme.shell\""};
+  const fs::path home = plugin_dir / plugin.id;
+  const auto version = newest_version(home);
+  if (!version) return version.error();
+  plugin.version = version->text();
+  const fs::path folder = home / plugin.version;
+  plugin.library = folder / trust::kLibraryFile;
+  auto verified = trust::verify_plugin(folder, store, rules.now);
+  if (!verified && !rules.development_mode) return verified.error();
+  if (!verified) {
+    spdlog::debug("{}: is not verified: {}", plugin.id, verified.error().message);
+    return examine_unsigned(folder, plugin);
+  }
+  plugin.digest = std::move(verified->digest);
+  plugin.manifest = std::move(verified->manifest);
+  plugin.signed_by = std::move(verified->key_id);
+  plugin.verified = std::move(verified->library);
   return ok();
 }
 
@@ -113,28 +128,20 @@ Result<std::string> digest_of(const fs::path& path) {
   struct stat about {};
   if (::fstat(file.get(), &about) != 0) return failure("look at");
   if (!S_ISREG(about.st_mode)) return Error{"io_error", path.string() + " is not a regular file"};
-  const std::unique_ptr<EVP_MD_CTX, void (*)(EVP_MD_CTX*)> hash(EVP_MD_CTX_new(), EVP_MD_CTX_free);
-  const Error broken{"io_error", "SHA-256 is not available in the system's OpenSSL"};
-  if (!hash || EVP_DigestInit_ex(hash.get(), EVP_sha256(), nullptr) != 1) return broken;
-  std::array<char, 65536> piece;
-  for (;;) {
-    const ssize_t got = ::read(file.get(), piece.data(), piece.size());
-    if (got < 0 && errno == EINTR) continue;
-    if (got < 0) return failure("read");
-    if (got == 0) break;
-    if (EVP_DigestUpdate(hash.get(), piece.data(), static_cast<std::size_t>(got)) != 1) return broken;
-  }
-  std::string digest(32, '\0');
-  if (EVP_DigestFinal_ex(hash.get(), reinterpret_cast<unsigned char*>(digest.data()), nullptr) != 1) return broken;
-  return "sha256:" + hex(digest);
+  const auto digest = trust::sha256_of(file, path.string());
+  return digest ? Result<std::string>("sha256:" + *digest) : digest.error();
 }
 
-std::vector<FoundPlugin> find_plugins(const fs::path& plugin_dir, const std::vector<std::string>& wanted) {
+std::vector<FoundPlugin> find_plugins(const fs::path& plugin_dir, const std::vector<std::string>& wanted,
+                                      const TrustRules& rules) {
+  config::Faults faults;
+  const auto store = trust::TrustStore::load(rules.store, faults);
+  for (const auto& fault : faults.faults()) spdlog::warn("{}", fault);
   std::vector<FoundPlugin> plugins;
   for (const auto& id : std::set<std::string>(wanted.begin(), wanted.end())) {
     FoundPlugin plugin;
     plugin.id = id;
-    if (const auto status = examine(plugin_dir, plugin); !status) plugin.refusal = status.error();
+    if (const auto status = examine(plugin_dir, plugin, store, rules); !status) plugin.refusal = status.error();
     plugins.push_back(std::move(plugin));
   }
   refuse_double_claims(plugins);

@@ -26,6 +26,8 @@ class RateLimit {
     return true;
   }
 
+  double per_second() const { return per_second_; }
+
   // How many were held back since the last call.
   std::uint64_t take_held_back() {
     const auto count = held_back_;

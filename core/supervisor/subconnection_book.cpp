@@ -43,6 +43,19 @@ void SubconnectionBook::add(const std::string& plugin, const std::string& servic
   row.since = rfc3339(std::chrono::system_clock::now());
 }
 
+void SubconnectionBook::remove(const std::string& plugin) {
+  std::erase_if(rows_, [&](const auto& entry) {
+    const Subconnection& row = entry.second;
+    if (row.plugin != plugin) return false;
+    for (const auto& [reason, count] : row.dropped) {
+      const bool known = gone_dropped_.size() < kDropReasonsMax || gone_dropped_.count(reason) > 0;
+      gone_dropped_[known ? reason : "other"] += count.total();
+    }
+    gone_buffer_full_ += row.buffer_full.total();
+    return true;
+  });
+}
+
 Subconnection* SubconnectionBook::find(const std::string& service) {
   const auto found = rows_.find(service);
   return found == rows_.end() ? nullptr : &found->second;
@@ -65,6 +78,8 @@ Result<bool> SubconnectionBook::take(Subconnection& row, const json::Object& mes
   row.buffer_full.set(json::integer_or(message, "buffer_full_count", 0));
   row.queued_messages = number(message, "queued_messages");
   row.queued_bytes = number(message, "queued_bytes");
+  row.spooled_messages = number(message, "spooled_messages");
+  row.spooled_bytes = number(message, "spooled_bytes");
   row.acked_seq = number(message, "acked_seq");
   row.rtt_ms = number(message, "rtt_ms");
   take_drops(row, message);
@@ -76,7 +91,7 @@ std::map<std::string, std::int64_t> SubconnectionBook::host_ended(const std::str
   std::map<std::string, std::int64_t> lost;
   for (auto& [service, row] : rows_) {
     if (row.plugin != plugin) continue;
-    if (const auto left = row.queued_messages.value_or(0); left > 0) {
+    if (const auto left = row.queued_messages.value_or(0) - row.spooled_messages.value_or(0); left > 0) {
       lost[service] = left;
       row.dropped["expired"].add(left);
     }
@@ -88,13 +103,15 @@ std::map<std::string, std::int64_t> SubconnectionBook::host_ended(const std::str
     for (LastingCount* count : {&row.reconnects, &row.sent_messages, &row.sent_bytes, &row.buffer_full})
       count->next_host();
     for (auto& [why, count] : row.dropped) count.next_host();
-    row.queued_messages = row.queued_bytes = row.acked_seq = row.rtt_ms = std::nullopt;
+    row.queued_messages = row.queued_bytes = row.spooled_messages = row.spooled_bytes = std::nullopt;
+    row.acked_seq = row.rtt_ms = std::nullopt;
   }
   return lost;
 }
 
 std::int64_t SubconnectionBook::dropped(const std::string& reason) const {
-  std::int64_t sum = 0;
+  const auto gone = gone_dropped_.find(reason);
+  std::int64_t sum = gone == gone_dropped_.end() ? 0 : gone->second;
   for (const auto& [service, row] : rows_) {
     if (const auto found = row.dropped.find(reason); found != row.dropped.end()) sum += found->second.total();
   }
@@ -103,14 +120,19 @@ std::int64_t SubconnectionBook::dropped(const std::string& reason) const {
 
 std::int64_t SubconnectionBook::dropped() const {
   std::int64_t sum = 0;
+  for (const auto& [reason, count] : gone_dropped_) sum += count;
   for (const auto& [service, row] : rows_) {
     for (const auto& [reason, count] : row.dropped) sum = std::min(sum + count.total(), json::kIntegerMax);
   }
   return sum;
 }
 
+std::int64_t SubconnectionBook::dropped_at_limit() const {
+  return std::min(dropped("queue_full") + dropped("spool_full"), json::kIntegerMax);
+}
+
 std::int64_t SubconnectionBook::buffer_full() const {
-  std::int64_t sum = 0;
+  std::int64_t sum = gone_buffer_full_;
   for (const auto& [service, row] : rows_) sum = std::min(sum + row.buffer_full.total(), json::kIntegerMax);
   return sum;
 }

@@ -34,7 +34,7 @@ struct Subconnection {
   std::string url, failure_reason, detail;  // may be empty
   LastingCount reconnects, sent_messages, sent_bytes, buffer_full;
   std::map<std::string, LastingCount> dropped;  // by reason
-  std::optional<std::int64_t> queued_messages, queued_bytes, acked_seq, rtt_ms;
+  std::optional<std::int64_t> queued_messages, queued_bytes, spooled_messages, spooled_bytes, acked_seq, rtt_ms;
 };
 
 // Every subconnection of the device, by service: the state that hosts told, and sums that outlive them.
@@ -43,11 +43,12 @@ struct Subconnection {
 class SubconnectionBook {
  public:
   void add(const std::string& plugin, const std::string& service);
+  void remove(const std::string& plugin);  // its services; what they counted stays in the sums
 
   // Takes a host's `subconnection` message about a service of its own. True when the state has changed.
   Result<bool> take(Subconnection& row, const json::Object& message);
-  // The host of this plugin is gone, and with it what it had not sent: counted as dropped, `expired`. How many messages
-  // that were, by service, as far as the host had told.
+  // The host of this plugin is gone, and with it what waited in its memory alone: counted as dropped, `expired`. How many
+  // messages that were, by service, as far as the host had told. What is in the spool is sent by the next host.
   std::map<std::string, std::int64_t> host_ended(const std::string& plugin, const std::string& reason,
                                                  const std::string& detail);
 
@@ -57,10 +58,13 @@ class SubconnectionBook {
   // Sums over all, since the start of the agent.
   std::int64_t dropped(const std::string& reason) const;
   std::int64_t dropped() const;
+  std::int64_t dropped_at_limit() const;  // because a queue or a spool was full
   std::int64_t buffer_full() const;
 
  private:
   std::map<std::string, Subconnection> rows_;
+  std::map<std::string, std::int64_t> gone_dropped_;  // of services that are no more
+  std::int64_t gone_buffer_full_ = 0;
 };
 
 }  // namespace hawser::supervisor

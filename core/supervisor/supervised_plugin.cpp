@@ -1,35 +1,16 @@
 #include "core/supervisor/supervised_plugin.hpp"
 
+#include <fcntl.h>
+
 #include <algorithm>
 #include <csignal>
+#include <cstring>
 
 #include "core/base/encoding.hpp"
+#include "core/supervisor/end_cause.hpp"
+#include "core/supervisor/words.hpp"
 
 namespace hawser::supervisor {
-namespace {
-
-constexpr std::size_t kDetailBytesMax = 512;
-constexpr std::size_t kLogBytesMax = 2048;
-constexpr std::size_t kLogFieldsMax = 16;
-
-std::string in_words(milliseconds time) {
-  return time.count() % 1000 == 0 ? std::to_string(time.count() / 1000) + " s" : std::to_string(time.count()) + " ms";
-}
-
-spdlog::level::level_enum level_of(const std::string& name) {
-  if (name == "debug") return spdlog::level::debug;
-  if (name == "warn") return spdlog::level::warn;
-  if (name == "error") return spdlog::level::err;
-  return spdlog::level::info;
-}
-
-Error reason_for(const ExitCause& cause) {
-  if (cause.exit_code) return {"exited", "the host " + cause.sentence()};
-  const char* hint = cause.signal == SIGKILL ? "; by hand, or by the kernel for lack of memory" : "";
-  return {"crashed", "the host " + cause.sentence() + hint};
-}
-
-}  // namespace
 
 milliseconds longest_wait(const Timing& timing, int failures) {
   milliseconds most = timing.restart_wait;
@@ -44,7 +25,8 @@ SupervisedPlugin::SupervisedPlugin(Loop& loop, Keeper& keeper, std::filesystem::
       host_program_(std::move(host_program)),
       timing_(timing),
       found_(std::move(found)),
-      settings_(std::move(settings)) {
+      settings_(std::move(settings)),
+      history_(timing.failures_most, timing.failures_window) {
   if (found_.refusal) {
     apply(PluginEvent::Reject, *found_.refusal);
   } else {
@@ -61,6 +43,7 @@ void SupervisedPlugin::start() { apply(PluginEvent::Start); }
 
 void SupervisedPlugin::restart() {
   failures_ = 0;
+  history_.forget();
   apply(process_ ? PluginEvent::RestartAsked : PluginEvent::Start);
 }
 
@@ -73,6 +56,25 @@ void SupervisedPlugin::kill() {
   if (process_) process_->kill();
 }
 
+void SupervisedPlugin::condemn(const Error& why) {
+  if (!process_) return;
+  fail_later(why);
+  apply(PluginEvent::Condemned, why);
+}
+
+void SupervisedPlugin::look_alive(bool held_up) {
+  if (!watch_ || (state_ != PluginState::Ready && state_ != PluginState::Degraded)) return;
+  watch_->look_alive(held_up, timing_.ping_interval);
+  auto ping = json::make_object();
+  ping->set("type", "ping");
+  ping->set("id", instance_);
+  send(ping);
+}
+
+std::string SupervisedPlugin::settings_file() const {
+  return settings_.file.empty() ? "plugins.d/" + id() + ".toml" : settings_.file.string();
+}
+
 void SupervisedPlugin::send(const json::Object& message) {
   if (!process_) return;
   const auto status = process_->send(message);
@@ -83,7 +85,7 @@ void SupervisedPlugin::send(const json::Object& message) {
 bool SupervisedPlugin::owns(const std::string& service) const {
   if (!found_.manifest) return false;
   const auto& services = found_.manifest->services;
-  return std::any_of(services.begin(), services.end(), [&](const Service& s) { return s.name == service; });
+  return std::any_of(services.begin(), services.end(), [&](const trust::Service& s) { return s.name == service; });
 }
 
 // The one door of every change of state.
@@ -95,10 +97,14 @@ bool SupervisedPlugin::apply(PluginEvent event, const Error& why) {
   }
   const bool changed = row->to != state_;
   if (changed) {
-    const auto level =
-        row->to == PluginState::Backoff || row->to == PluginState::Refused ? spdlog::level::warn : spdlog::level::info;
-    spdlog::log(level, "{}: {} -> {} ({}{}{})", id(), name_of(state_), name_of(row->to), name_of(event),
-                why.message.empty() ? "" : ": ", why.message);
+    const bool bad = row->to == PluginState::Backoff || row->to == PluginState::Refused ||
+                     row->to == PluginState::Quarantined || row->to == PluginState::Held;
+    const auto level = bad ? spdlog::level::warn : spdlog::level::info;
+    const std::string line = fmt::format("{} -> {} ({}{}{})", name_of(state_), name_of(row->to), name_of(event),
+                                         why.message.empty() ? "" : ": ", why.message);
+    // Its health is the plugin's own word, which may change a million times a second; everything else is ours.
+    const bool own_word = event == PluginEvent::HealthReady || event == PluginEvent::HealthDegraded;
+    own_word ? log_line(level, line) : spdlog::log(level, "{}: {}", id(), line);
     state_ = row->to;
     // A refused host's own end says nothing new; everything else replaces what was said before.
     reason_ = why;
@@ -137,6 +143,10 @@ void SupervisedPlugin::act(PluginAction action) {
     case PluginAction::Retry:
       retry();
       break;
+    case PluginAction::Isolate:
+      loop_.cancel(clock_);
+      keeper_.on_quarantined(*this);
+      break;
     case PluginAction::Forget:
       loop_.cancel(clock_);
       break;
@@ -158,19 +168,45 @@ void SupervisedPlugin::spawn() {
     apply(PluginEvent::ChannelBroken, why);
   };
   events.ended = [this](const ExitCause& cause) { on_ended(cause); };
-  auto process = PluginProcess::start(loop_, host_program_, id(), std::move(events));
-  if (!process) {
-    apply(PluginEvent::SpawnFailed, process.error());
+  if (const auto started = start_process(std::move(events)); !started) {
+    apply(PluginEvent::SpawnFailed, started.error());
     return;
   }
-  process_ = std::move(*process);
   set_clock(timing_.start_limit, PluginEvent::StartTimeout,
             {"stalled", "did not become ready within " + in_words(timing_.start_limit)});
-  const auto status = process_->send(keeper_.setup_of(*this));
+  auto setup = keeper_.setup_of(*this);
+  setup->set("callback_budget_ms", static_cast<Poco::Int64>(timing_.callback_budget.count()));
+  const auto status = process_->send(setup);
   if (status) return keeper_.on_started(*this);
   if (status.error().code == "too_big")
     apply(PluginEvent::HostRefused,
           {"config_refused", "its configuration is over the 128 KiB that a host takes: " + settings_.file.string()});
+}
+
+Status SupervisedPlugin::start_process(PluginProcess::Events events) {
+  auto flight = control::FlightReader::make();
+  if (!flight) return flight.error();
+  const Descriptor opened(found_.verified ? -1 : ::open(found_.library.c_str(), O_RDONLY | O_CLOEXEC));
+  const Descriptor& library = found_.verified ? found_.verified : opened;
+  if (!library) return Error{"plugin_missing", "cannot open " + found_.library.string() + ": " + std::strerror(errno)};
+  auto process =
+      PluginProcess::start(loop_, {host_program_, id(), flight->descriptor(), library.get()}, std::move(events));
+  if (!process) return process.error();
+  process_ = std::move(*process);
+  HostWatch::Events watching;
+  watching.condemn = [this](const Error& why) { condemn(why); };
+  watching.warn = [this](const std::string& line) { log_line(spdlog::level::warn, line); };
+  watch_.emplace(loop_, std::move(*flight), HostWatch::Limits{timing_.callback_budget, stall_limit(), settings_file()},
+                 std::move(watching));
+  return ok();
+}
+
+// The stricter of operator and manifest.
+milliseconds SupervisedPlugin::stall_limit() const {
+  std::optional<std::int64_t> seconds = settings_.limits.stall_s;
+  const auto asked = found_.manifest->limits.stall_s;
+  if (asked && (!seconds || *asked < *seconds)) seconds = asked;
+  return seconds ? std::chrono::seconds(*seconds) : timing_.stall_limit;
 }
 
 void SupervisedPlugin::note_ready() {
@@ -212,84 +248,36 @@ void SupervisedPlugin::set_clock(milliseconds limit, PluginEvent event, const Er
 void SupervisedPlugin::fail_later(const Error& why) {
   if (cause_of_end_) return;
   if (why.code == "closed") return;  // how the process ended says more
-  cause_of_end_ = why;
-  spdlog::warn("{}: {}", id(), why.message);
+  const bool unread = why.code == "queue_full";
+  cause_of_end_ = unread ? Error{"stalled", "its host does not read what it is told: " + why.message} : why;
+  spdlog::warn("{}: {}", id(), cause_of_end_->message);
 }
 
-void SupervisedPlugin::on_message(const json::Object& message) {
-  const std::string type = json::text_or(message, "type");
-  if (type == "ready") {
-    apply(PluginEvent::HostReady);
-  } else if (type == "refused") {
-    on_refused(message);
-  } else if (type == "health") {
-    on_health(message);
-  } else if (type == "log") {
-    on_log(message);
-  } else {
-    keeper_.on_message(*this, type, message);
-  }
-}
-
-void SupervisedPlugin::on_refused(const json::Object& message) {
-  const std::string code = json::text_or(message, "reason");
-  const std::string detail = printable(json::text_or(message, "detail"), kDetailBytesMax);
-  if (code == "abi_refused" || code == "config_refused") {
-    Error why{code, detail.empty() ? "the host gave no detail" : detail};
-    if (code == "config_refused" && !settings_.file.empty())
-      why.message += "; change it in " + settings_.file.string() + " and start hawserd again";
-    if (!cause_of_end_) cause_of_end_ = why;
-    apply(PluginEvent::HostRefused, why);
-  } else {
-    fail_later({"exited", detail.empty() ? "the host gave up and gave no detail" : detail});
-  }
-}
-
-void SupervisedPlugin::on_health(const json::Object& message) {
-  const std::string health = json::text_or(message, "state");
-  const Error why{health, printable(json::text_or(message, "detail"), kDetailBytesMax)};
-  if (health == "ready") {
-    degraded_before_ready_.reset();
-    apply(PluginEvent::HealthReady, {"", why.message});
-  } else if (health == "degraded") {
-    if (state_ == PluginState::Starting) degraded_before_ready_ = why;
-    apply(PluginEvent::HealthDegraded, why);
-  } else if (health == "faulted") {
-    fail_later({"exited", "the plugin says that it cannot go on: " + why.message});
-    apply(PluginEvent::HealthFaulted, why);
-  }
-  // "stopped" is what comes between `stop` and the end of the process, which is what counts.
-}
-
-void SupervisedPlugin::on_log(const json::Object& message) {
-  std::string line = printable(json::text_or(message, "message"), kLogBytesMax);
-  if (const auto fields = json::object_member(message, "fields")) {
-    std::size_t count = 0;
-    for (const auto& name : fields.value()->getNames()) {
-      if (++count > kLogFieldsMax || line.size() > kLogBytesMax) break;
-      line += " " + printable(name, 64) + "=" + printable(json::text_or(*fields, name), 256);
-    }
-  }
-  log_line(level_of(json::text_or(message, "level")), line);
-}
-
-void SupervisedPlugin::log_line(spdlog::level::level_enum level, const std::string& line) {
-  if (!spdlog::should_log(level)) return;
-  if (!log_rate_.allow(Clock::now())) return;
-  if (const auto lost = log_rate_.take_held_back())
-    spdlog::warn("{}: {} log lines were left out, more than {} a second", id(), lost, kLogLinesPerSecond);
-  spdlog::log(level, "{}: {}", id(), line);
+void SupervisedPlugin::refuse_word(const std::string& what) {
+  ++lies_;
+  log_line(spdlog::level::warn, "its host said what is refused: " + what);
 }
 
 void SupervisedPlugin::on_ended(const ExitCause& cause) {
-  const Error why = cause_of_end_.value_or(reason_for(cause));
+  if (!cause_of_end_) cause_of_end_ = keeper_.explain_end(*this, cause);
+  const Error why = cause_of_end_.value_or(end_cause(cause, watch_ ? watch_->place() : "", settings_file()));
   spdlog::info("{}: process {} {}", id(), process_->pid(), cause.sentence());
   loop_.cancel(clock_);
   loop_.cancel(steady_clock_);
+  watch_.reset();
   process_.reset();
   keeper_.on_host_ended(*this, why);
-  const bool asked = state_ == PluginState::Draining;
-  apply(asked && restart_wanted_ ? PluginEvent::EndedToRestart : PluginEvent::Ended, asked ? Error{} : why);
+  if (state_ == PluginState::Draining) {
+    apply(restart_wanted_ ? PluginEvent::EndedToRestart : PluginEvent::Ended, cause_of_end_.value_or(Error{}));
+  } else if (state_ != PluginState::Refused && history_.failed(Clock::now())) {
+    apply(PluginEvent::EndedTooOften,
+          {"quarantined", "it failed " + std::to_string(timing_.failures_most) + " times within " +
+                              in_words(timing_.failures_window) + ", at last: " + why.message +
+                              "; a new version, another configuration or hawserctl plugin release " + id() +
+                              " lets it start"});
+  } else {
+    apply(PluginEvent::Ended, why);
+  }
 }
 
 }  // namespace hawser::supervisor

@@ -3,6 +3,7 @@
 #include <filesystem>
 #include <functional>
 #include <memory>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -11,7 +12,10 @@
 #include "core/connection/main_connection.hpp"
 #include "core/supervisor/action_runner.hpp"
 #include "core/supervisor/cloud_reaches.hpp"
+#include "core/supervisor/config_exchange.hpp"
 #include "core/supervisor/grant_book.hpp"
+#include "core/supervisor/plugin_policies.hpp"
+#include "core/supervisor/quarantine.hpp"
 #include "core/supervisor/subconnection_book.hpp"
 #include "core/supervisor/supervised_plugin.hpp"
 
@@ -28,7 +32,7 @@ class Cloud {
 };
 
 struct Paths {
-  std::filesystem::path plugin_dir, state_dir, host_program;
+  std::filesystem::path plugin_dir, state_dir, host_program, trust_dir;
 };
 
 inline constexpr double kEventsPerSecond = 0.5;  // to the cloud's report, of one plugin
@@ -40,7 +44,9 @@ inline constexpr double kEventsBurst = 20;
 class Supervisor : private SupervisedPlugin::Keeper {
  public:
   // Looks at the plugins on disk; starts nothing.
-  Supervisor(Loop& loop, const config::Settings& settings, Paths paths, Cloud& cloud, Timing timing = {});
+  // `cgroups`: or why limits are held without.
+  Supervisor(Loop& loop, config::Settings settings, Paths paths, Cloud& cloud, Timing timing = {},
+             Result<CgroupTree> cgroups = Error{"no_cgroup", "cgroup: none was asked for"});
   ~Supervisor() override;
 
   // What the accepted plugins offer, sorted by plugin id: known before any host runs.
@@ -53,7 +59,26 @@ class Supervisor : private SupervisedPlugin::Keeper {
   // By the operator or the cloud. Looks at the plugin on disk anew: one that was refused there may be mended, or be
   // there in a newer version. Error "not_found" for an id that is not enabled, else with the store's sentence; what
   // runs then goes on running.
+  // "quarantined" for one that is kept there.
   Status restart(const std::string& id);
+
+  // By the operator: out of quarantine, or out of safe mode for this one alone, and started. "bad_request" when it was in
+  // neither.
+  Status release(const std::string& id);
+  // All that are in quarantine, and out of safe mode; their ids.
+  std::vector<std::string> release_all();
+  // Before start(): the agent itself failed too often (ops-6), so no plugin is started. Until the operator releases them,
+  // a new configuration, or leave_safe_mode().
+  void enter_safe_mode(const Error& why);
+  void leave_safe_mode(const std::string& why);
+  const std::optional<Error>& safe_mode() const { return safe_mode_; }
+  bool development_mode() const { return settings_.development_mode; }
+
+  // A new configuration, live: plugins newly enabled start, those enabled no more stop; one whose [config] changed is
+  // asked to take it as it runs, and started again when it cannot; the others are not touched, unless what every host
+  // is told at its start has changed. Looks at the disk for the new ones.
+  void configure(config::Settings settings);
+  static constexpr milliseconds kRetireLimit{5000};  // for a plugin that is enabled no more
 
   // From the main connection.
   void set_grants(const std::vector<json::Object>& grants, const std::vector<connection::Refusal>& refused);
@@ -61,18 +86,30 @@ class Supervisor : private SupervisedPlugin::Keeper {
   void server_changed();
   void reached(std::uint64_t id, const std::string& how);
   void set_validity_floor(std::chrono::system_clock::time_point floor);
+  void network_changed(bool resumed);
+  void unbound();  // let go by the cloud: nothing of the old binding is kept
 
   // For the displays. Sorted by id.
   std::vector<const SupervisedPlugin*> plugins() const;
   const SupervisedPlugin* find(const std::string& id) const;
   const SubconnectionBook& subconnections() const { return book_; }
+  const PluginPolicies& policies() const { return policies_; }
 
  private:
   json::Object setup_of(const SupervisedPlugin& plugin) override;
   void on_started(SupervisedPlugin& plugin) override;
   void on_message(SupervisedPlugin& plugin, const std::string& type, const json::Object& message) override;
+  std::optional<Error> explain_end(const SupervisedPlugin& plugin, const ExitCause& cause) override;
+  Error over_memory(const SupervisedPlugin& plugin, const std::string& uses) override;
   void on_state(SupervisedPlugin& plugin) override;
   void on_host_ended(SupervisedPlugin& plugin, const Error& why) override;
+  void on_quarantined(SupervisedPlugin& plugin) override;
+
+  // Watching (watching.cpp).
+  void look_around();
+  void begin(SupervisedPlugin& plugin);
+  const Quarantine::Entry* isolation_of(const FoundPlugin& found, const config::PluginSettings& settings);
+  void report_release(const std::string& id, const std::string& why);
 
   void on_subconnection(SupervisedPlugin& plugin, const json::Object& message);
   void on_want_grants(SupervisedPlugin& plugin, const json::Object& message);
@@ -80,25 +117,55 @@ class Supervisor : private SupervisedPlugin::Keeper {
   void on_cloud_reach(SupervisedPlugin& plugin, const json::Object& message);
   void on_event(SupervisedPlugin& plugin, const json::Object& message);
   // True when there was a grant or a refusal to send.
+  void on_confined(SupervisedPlugin& plugin, const json::Object& message);
+  void on_pong(SupervisedPlugin& plugin, const json::Object& message);
+  void on_configured(SupervisedPlugin& plugin, const json::Object& message) {
+    exchange_.on_configured(plugin, message);
+  }
+  void on_offered(SupervisedPlugin& plugin, ConfigExchange::Outcome outcome, const config::PluginSettings& settings,
+                  const std::string& why);
+  void reconfigure(SupervisedPlugin& plugin, bool restart);
+  void judge_again(SupervisedPlugin& plugin);
+  void restart_or_say(const std::string& id);
+  void change_guard();
+  bool admit(const std::string& id);
+  void remove(const std::string& id);
+  SupervisedPlugin& add(FoundPlugin found);
+  config::PluginSettings settings_of(const std::string& id) const;
+  void send_to_all(const json::Object& message);
+  Policy plan(const SupervisedPlugin& plugin, const config::PluginSettings& settings);
+  std::string namespace_for(const SupervisedPlugin& plugin) const;
+  void follow_binding(SupervisedPlugin& plugin);
   bool send_grant(SupervisedPlugin& plugin, const std::string& service);
   void report(const SupervisedPlugin& plugin, connection::Event event);
   SupervisedPlugin* find_owner(const std::string& service);
   void finish_stop(bool even_if_some_are_left);
   FoundPlugin look_again(const std::string& id) const;
+  TrustRules trust_rules() const;
 
   Loop& loop_;
-  const config::Settings& settings_;
+  config::Settings settings_;
   Paths paths_;
   Cloud& cloud_;
+  Timing timing_;
+  PluginPolicies policies_;
+  Quarantine quarantine_;
+  std::optional<Error> safe_mode_;
   ActionRunner actions_;
   CloudReaches reaches_;
   GrantBook grants_;
   SubconnectionBook book_;
   std::chrono::system_clock::time_point validity_floor_{};
+  ConfigExchange exchange_;
   std::map<std::string, RateLimit> event_rates_;
+  std::set<std::string> retiring_;  // of plugins_: stop, and are forgotten then
+  std::set<std::string> arriving_;  // enabled, and wait for one that is on its way out
   std::map<std::string, std::unique_ptr<SupervisedPlugin>> plugins_;  // last: hosts end before what they use
   std::function<void()> on_stopped_;
-  Loop::TimerId stop_clock_ = 0;
+  bool stopping_ = false;
+  Loop::TimerId stop_clock_ = 0, round_clock_ = 0;
+  TimePoint last_round_{};
+  std::shared_ptr<bool> alive_ = std::make_shared<bool>(true);  // a timer of ours may fire after our end
 };
 
 }  // namespace hawser::supervisor

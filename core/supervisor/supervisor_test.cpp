@@ -47,8 +47,8 @@ TEST_CASE("a host gets an empty environment, its channel, and nothing else of th
   rig.make().start();
   const std::string process = rig.echo("process");
   CHECK(
-      contains(process, "descriptors 0 1 2 3 input /dev/null environment empty leads its group yes term blocked no") ==
-      "descriptors 0 1 2 3 input /dev/null environment empty leads its group yes term blocked no");
+      contains(process, "descriptors 0 1 2 3 4 5 input /dev/null environment empty leads its group yes term blocked no") ==
+      "descriptors 0 1 2 3 4 5 input /dev/null environment empty leads its group yes term blocked no");
 }
 
 TEST_CASE("a host that crashes is started again, and its end is told with the signal's name") {
@@ -260,11 +260,11 @@ TEST_CASE("the counters of a service survive the death of its host") {
     REQUIRE(rig.until([&] { return row.state == "ready"; }));
     CHECK(row.sent_messages.total() == 10 * hosts);
     CHECK(supervisor.subconnections().dropped("queue_full") == 3 * hosts);
-    CHECK(supervisor.subconnections().dropped() == 4 * hosts);
+    CHECK(supervisor.subconnections().dropped() == 7 * hosts);
     CHECK(supervisor.subconnections().buffer_full() == hosts);
     REQUIRE(supervisor.restart("acme.shop"));
     REQUIRE(rig.until([&] { return row.state == "stopped"; }));
-    CHECK(supervisor.subconnections().dropped() == 4 * hosts);
+    CHECK(supervisor.subconnections().dropped() == 7 * hosts);
   }
 }
 

@@ -20,7 +20,7 @@ StepLimit within(milliseconds limit) { return StepLimit(limit, Clock::now() + 60
 // "a b c", or "code: words".
 std::string resolved(const std::string& host, const std::string& servers, milliseconds limit = 5s) {
   Waker waker;
-  const auto result = resolve(host, waker, within(limit), servers);
+  const auto result = resolve(host, waker, within(limit), {}, servers);
   if (!result) return result.error().code + ": " + result.error().message;
   std::string all;
   for (const IPAddress& address : *result) all += (all.empty() ? "" : " ") + address.toString();
@@ -79,7 +79,7 @@ TEST_CASE("a name that does not exist, and a server that does not answer, are dn
   CHECK(resolved("cloud.test", silent.address(), 100ms).starts_with("dns_failed: cloud.test: no answer"));
   CHECK(Clock::now() - begin < 3s);
   Waker waker;
-  const auto result = resolve("cloud.test", waker, StepLimit(5s, Clock::now() + 50ms), silent.address());
+  const auto result = resolve("cloud.test", waker, StepLimit(5s, Clock::now() + 50ms), {}, silent.address());
   REQUIRE(!result);
   CHECK(result.error().code == "attempt_timeout");
 }

@@ -46,7 +46,7 @@ TEST_CASE("[conn-21] a cancel ends the look-up of a name") {
   const NameServer silent([](const std::string&, int) { return NameServer::Answer{.swallow = true}; });
   Waker waker;
   const auto look_up = [&] {
-    const auto result = resolve("cloud.test", waker, StepLimit(5s, Clock::now() + 60s), silent.address());
+    const auto result = resolve("cloud.test", waker, StepLimit(5s, Clock::now() + 60s), {}, silent.address());
     return result ? "found" : result.error().code;
   };
   std::string code;

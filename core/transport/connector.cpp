@@ -16,7 +16,7 @@ using Poco::Net::SocketAddress;
 // The attempts of one dial. Lives on the stack of connect_any().
 class Race {
  public:
-  Race(const std::vector<Poco::Net::IPAddress>& addresses, std::uint16_t port) {
+  Race(const std::vector<Poco::Net::IPAddress>& addresses, std::uint16_t port, const Egress& egress) : egress_(egress) {
     for (const auto& address : addresses) waiting_.emplace_back(address, port);
   }
 
@@ -27,7 +27,7 @@ class Race {
   void begin_next() {
     const SocketAddress& peer = waiting_[next_++];
     next_begin_ = Clock::now() + kAddressStagger;
-    Descriptor socket(::socket(peer.af(), SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0));
+    Descriptor socket = egress_.socket(peer.af(), SOCK_STREAM);
     if (!socket) return failed(peer, errno);
     if (::connect(socket.get(), peer.addr(), peer.length()) != 0 && errno != EINPROGRESS) return failed(peer, errno);
     running_.push_back({std::move(socket), peer});
@@ -72,6 +72,7 @@ class Race {
   }
   static void add(std::string& words, const std::string& more) { words += (words.empty() ? "" : "; ") + more; }
 
+  const Egress& egress_;
   std::vector<SocketAddress> waiting_;
   std::size_t next_ = 0;
   TimePoint next_begin_{};
@@ -83,8 +84,8 @@ class Race {
 }  // namespace
 
 Result<Connected> connect_any(const std::vector<Poco::Net::IPAddress>& addresses, std::uint16_t port, Waker& waker,
-                              const StepLimit& limit) {
-  Race race(addresses, port);
+                              const StepLimit& limit, const Egress& egress) {
+  Race race(addresses, port, egress);
   while (!race.over()) {
     if (race.may_begin()) {
       race.begin_next();

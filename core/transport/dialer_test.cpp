@@ -27,7 +27,8 @@ TEST_CASE("a verified connection is made by name and by address, and carries byt
                              DialStep::Secured});
 }
 
-TEST_CASE("[sec-1] a certificate for another name ends the handshake") {
+TEST_CASE(
+    "[sec-1] [F38] a certificate for another name ends the handshake, and the words tell what was expected and got") {
   // The last one is a match by common name only, which does not count.
   const std::string names = GENERATE("DNS:other.example", "IP:127.0.0.2", "DNS:*.localhost", "DNS:local*", "");
   INFO(names);
@@ -36,7 +37,8 @@ TEST_CASE("[sec-1] a certificate for another name ends the handshake") {
   const auto stream = device.dial("localhost", server.port());
   REQUIRE(!stream);
   CHECK(stream.error().code == "tls_failed");
-  CHECK(stream.error().message.find("another name") != std::string::npos);
+  const std::string got = names.empty() ? "no name at all" : names.substr(names.find(':') + 1);
+  CHECK(stream.error().message.find("another name: expected localhost, got " + got) != std::string::npos);
   CHECK(server.handshakes() == 0);  // told to the server before anything could be sent
 }
 
@@ -81,7 +83,7 @@ TEST_CASE("[sec-1] a wrong name is seen also when the server stalls in the middl
   CHECK(stream.error().message.find("another name") != std::string::npos);
 }
 
-TEST_CASE("[sec-1] an authority that is not ours is refused, and the words name ca_file") {
+TEST_CASE("[sec-1] [F39] an authority that is not ours is refused, with its name, and the words name ca_file") {
   const Certificate stranger = make_authority("Stranger");
   TlsServer server(issue(stranger, {"localhost", "DNS:localhost"}), answer_pings);
   Device device;
@@ -89,6 +91,37 @@ TEST_CASE("[sec-1] an authority that is not ours is refused, and the words name 
   REQUIRE(!stream);
   CHECK(stream.error().code == "tls_failed");
   CHECK(stream.error().message.find("ca_file") != std::string::npos);
+  CHECK(stream.error().message.find("issued by CN = Stranger") != std::string::npos);
+  CHECK(stream.error().message.find("intercepted?") != std::string::npos);
+}
+
+TEST_CASE("[F19] [F68] a portal in the way, with another name and another authority, is named as such") {
+  const Certificate stranger = make_authority("Portal\x1b[0m");
+  TlsServer server(issue(stranger, {"portal", "DNS:portal.hotel.test,IP:192.0.2.1"}), answer_pings);
+  Device device;
+  const auto stream = device.dial("localhost", server.port());
+  REQUIRE(!stream);
+  CHECK(stream.error().code == "tls_failed");
+  INFO(stream.error().message);
+  CHECK(stream.error().message.find("expected localhost, got portal.hotel.test, 192.0.2.1") != std::string::npos);
+  CHECK(stream.error().message.find("portal, or check the domain") != std::string::npos);
+  CHECK(stream.error().message.find('\x1b') == std::string::npos);
+  CHECK(server.handshakes() == 0);  // nothing was sent to it
+}
+
+TEST_CASE("[F40] an authority is exchanged without a gap while ca_file holds the old and the new one") {
+  Device device;
+  const Certificate next = make_authority("Next authority");
+  TlsServer before(for_names("DNS:localhost"), answer_pings), after(issue(next, {"x", "DNS:localhost"}), answer_pings);
+  const auto told = [&](const std::string& anchors, const TlsServer& server) {
+    Dialer dialer(DialSettings{device.folder.write("both.pem", anchors), {}, {}}, device.waker);
+    return code(dialer.dial({"localhost", server.port()}, Clock::now() + 10s));
+  };
+  const std::string old_pem = authority().certificate_pem(), new_pem = next.certificate_pem();
+  CHECK(told(old_pem + new_pem, before) == "connected");
+  CHECK(told(old_pem + new_pem, after) == "connected");
+  CHECK(told(new_pem, after) == "connected");
+  CHECK(told(new_pem, before) == "tls_failed");
 }
 
 TEST_CASE("[sec-1] without ca_file the system's directory counts, and no variable of the environment adds to it") {
@@ -126,7 +159,9 @@ TEST_CASE("a ca_file that cannot be read is named before a packet goes out") {
   CHECK(stream.error().message.find("/nowhere/ca.pem") != std::string::npos);
 }
 
-TEST_CASE("[sec-1] expired and not yet valid are told apart, with date and clock, and the floor counts as the clock") {
+TEST_CASE(
+    "[sec-1] [F36] [F37] expired and not yet valid are told apart, with date and clock, and the floor counts as the "
+    "clock") {
   Device device;
   SECTION("expired") {
     TlsServer server(issue(authority(), {"leaf", "DNS:localhost", -3h, -1h}), answer_pings);
@@ -134,7 +169,7 @@ TEST_CASE("[sec-1] expired and not yet valid are told apart, with date and clock
     REQUIRE(!stream);
     CHECK(stream.error().code == "certificate_clock");
     CHECK(stream.error().message.find("expired on 20") != std::string::npos);
-    CHECK(stream.error().message.find("the time on this device is 20") != std::string::npos);
+    CHECK(stream.error().message.find("; the device's clock is 20") != std::string::npos);
   }
   SECTION("not yet valid, until the cloud has told a later time") {
     TlsServer server(issue(authority(), {"leaf", "DNS:localhost", 2h, 4h}), answer_pings);
@@ -142,6 +177,7 @@ TEST_CASE("[sec-1] expired and not yet valid are told apart, with date and clock
     REQUIRE(!early);
     CHECK(early.error().code == "certificate_clock");
     CHECK(early.error().message.find("valid from 20") != std::string::npos);
+    CHECK(early.error().message.find("the clock may be wrong") != std::string::npos);
     device.dialer.set_validity_floor(std::chrono::system_clock::now() + 3h);
     CHECK(code(device.dial("localhost", server.port())) == "connected");
     // A floor in the past takes nothing back: the clock is ahead of it.
@@ -150,11 +186,18 @@ TEST_CASE("[sec-1] expired and not yet valid are told apart, with date and clock
   }
 }
 
-TEST_CASE("[sec-1] less than TLS 1.2 is refused, 1.2 and 1.3 are spoken") {
+TEST_CASE("[sec-1] [F41] less than TLS 1.2 is refused and says so, 1.2 and 1.3 are spoken") {
   Device device;
-  const int version = GENERATE(TLS1_1_VERSION, TLS1_2_VERSION, TLS1_3_VERSION);
+  const int version = GENERATE(TLS1_VERSION, TLS1_1_VERSION, TLS1_2_VERSION, TLS1_3_VERSION);
   TlsServer server(for_names("DNS:localhost"), answer_pings, version);
-  CHECK(code(device.dial("localhost", server.port())) == (version == TLS1_1_VERSION ? "tls_failed" : "connected"));
+  const auto stream = device.dial("localhost", server.port());
+  if (version >= TLS1_2_VERSION) {
+    CHECK(code(stream) == "connected");
+  } else {
+    REQUIRE(!stream);
+    CHECK(stream.error().code == "tls_failed");
+    CHECK(stream.error().message.find("the server offers no TLS 1.2 or later") != std::string::npos);
+  }
 }
 
 TEST_CASE("an IP literal that is not in the certificate is refused") {
@@ -196,8 +239,11 @@ TEST_CASE("what speaks no TLS is tls_failed") {
     }
   });
   Device device;
-  CHECK(code(device.dial("127.0.0.1", plain.port)) == "tls_failed");
+  const auto stream = device.dial("127.0.0.1", plain.port);
   server.join();
+  REQUIRE(!stream);
+  CHECK(stream.error().code == "tls_failed");
+  CHECK(stream.error().message.find("does not speak TLS on this port") != std::string::npos);
 }
 
 TEST_CASE("an origin writes an IPv6 literal in brackets") {

@@ -7,6 +7,7 @@
 #include <charconv>
 #include <sstream>
 
+#include "core/base/encoding.hpp"
 #include "core/transport/http_turn.hpp"
 #include "core/transport/wait.hpp"
 
@@ -146,6 +147,19 @@ std::optional<std::chrono::seconds> retry_after(const HttpAnswer& answer) {
   const auto [end, error] = std::from_chars(text->data(), text->data() + text->size(), value);
   if (error == std::errc::result_out_of_range) return kMost;
   return std::clamp(std::chrono::seconds(value), kLeast, kMost);
+}
+
+std::string hint_of(const HttpAnswer& answer, bool asked_to_upgrade) {
+  constexpr std::size_t kTypeShownMax = 64;
+  const std::string type = lower(answer.header("content-type").value_or(""));
+  const std::string kind = type.substr(0, type.find_first_of("; "));
+  const std::string status =
+      "HTTP " + std::to_string(answer.status) + (kind.empty() ? "" : " " + printable(kind, kTypeShownMax));
+  if (asked_to_upgrade && (answer.status == 400 || answer.status == 426))
+    return "a proxy on the way may have removed Upgrade: " + status;
+  if (kind == "application/json" || (kind.empty() && answer.body.empty() && answer.status >= 400)) return {};
+  if (answer.status >= 502 && answer.status <= 504) return "a proxy before the cloud answers in its place: " + status;
+  return "not a Hawser cloud: " + status;
 }
 
 }  // namespace hawser::transport

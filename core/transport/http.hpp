@@ -36,4 +36,8 @@ Result<HttpAnswer> exchange(Stream& stream, Waker& waker, const Origin& origin, 
 // seconds.
 std::optional<std::chrono::seconds> retry_after(const HttpAnswer& answer);
 
+// What a person should make of an answer that no Hawser cloud gives: "not a Hawser cloud: HTTP 200 text/html"; or,
+// after an upgrade was asked for, that a proxy may have removed it. Empty where there is nothing to add.
+std::string hint_of(const HttpAnswer& answer, bool asked_to_upgrade = false);
+
 }  // namespace hawser::transport

@@ -299,3 +299,31 @@ TEST_CASE("an answer that is cut off is peer_closed, not a short body") {
   CHECK(answer.error().code == "peer_closed");
   CHECK(answer.error().message.find("localhost:") != std::string::npos);
 }
+
+TEST_CASE("[F55] [F65] an answer that no cloud gives is named with status and type, and a lost Upgrade hinted at") {
+  struct Row {
+    int status;
+    const char *type, *body, *plain, *upgrade;
+  };
+  const Row rows[] = {
+      {200, "text/html; charset=utf-8", "<html>", "not a Hawser cloud: HTTP 200 text/html",
+       "not a Hawser cloud: HTTP 200 text/html"},
+      {302, "", "", "not a Hawser cloud: HTTP 302", "not a Hawser cloud: HTTP 302"},
+      {500, "Text/HTML", "<html>", "not a Hawser cloud: HTTP 500 text/html", "not a Hawser cloud: HTTP 500 text/html"},
+      {502, "text/html", "<html>", "a proxy before the cloud answers in its place: HTTP 502 text/html",
+       "a proxy before the cloud answers in its place: HTTP 502 text/html"},
+      {426, "", "", "", "a proxy on the way may have removed Upgrade: HTTP 426"},
+      {400, "application/json", "{}", "", "a proxy on the way may have removed Upgrade: HTTP 400 application/json"},
+      {404, "application/json", "{}", "", ""},
+      {500, "", "", "", ""},
+  };
+  for (const Row& row : rows) {
+    INFO(row.status << " " << row.type);
+    HttpAnswer answer;
+    answer.status = row.status;
+    if (*row.type != '\0') answer.headers.emplace("content-type", row.type);
+    answer.body = row.body;
+    CHECK(hint_of(answer) == row.plain);
+    CHECK(hint_of(answer, true) == row.upgrade);
+  }
+}

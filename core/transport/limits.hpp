@@ -20,8 +20,9 @@ inline constexpr std::chrono::milliseconds kCloseLimit =
 inline constexpr std::chrono::milliseconds kFrameLimit = 30s;  // from a frame's first byte to its last
 inline constexpr std::chrono::milliseconds kWriteLimit = 30s;  // output waits and the peer takes nothing
 
-inline constexpr std::size_t kHeaderBytesMax = 16 * 1024;  // status line and headers of any answer
-inline constexpr std::size_t kAddressesMax = 16;           // of one name; more are not tried
+inline constexpr std::size_t kHeaderBytesMax = 16 * 1024;   // status line and headers of any answer
+inline constexpr std::size_t kAddressesMax = 16;            // of one name; more are not tried
+inline constexpr std::size_t kHostsBytesMax = 1024 * 1024;  // of a namespace's own hosts file
 inline constexpr std::size_t kHeaderFieldsMax = 100;
 inline constexpr std::size_t kBodyBytesMax = 64 * 1024;      // an HTTP body
 inline constexpr std::size_t kFrameBytesMax = 64 * 1024;     // one frame that we send

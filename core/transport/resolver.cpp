@@ -3,11 +3,14 @@
 #include <ares.h>
 #include <arpa/inet.h>
 #include <netdb.h>
+#include <sys/socket.h>
+#include <unistd.h>
 
-#include <cctype>
 #include <map>
 #include <optional>
 
+#include "core/transport/answer_parser.hpp"
+#include "core/transport/hosts_file.hpp"
 #include "core/transport/limits.hpp"
 
 namespace hawser::transport {
@@ -31,7 +34,7 @@ void note_answer(void* argument, int status, int, ares_addrinfo* answer) {
   query.done = true;
   query.status = status;
   for (const ares_addrinfo_node* node = answer ? answer->nodes : nullptr; node; node = node->ai_next) {
-    if (query.found.size() >= kAddressesMax / 2) break;
+    if (query.found.size() >= kAddressesMax) break;
     if (node->ai_family == AF_INET)
       query.found.emplace_back(&reinterpret_cast<const sockaddr_in*>(node->ai_addr)->sin_addr, sizeof(in_addr));
     if (node->ai_family == AF_INET6) {
@@ -43,8 +46,10 @@ void note_answer(void* argument, int status, int, ares_addrinfo* answer) {
 }
 
 // A c-ares channel for one look-up, so that a changed resolv.conf counts at once and nothing is cached.
+// Its sockets are made inside ares_getaddrinfo and ares_process_fd: the thread visits the namespace around both.
 class Lookup {
  public:
+  explicit Lookup(const Egress& egress) : egress_(egress) {}
   ~Lookup() {
     if (channel_) ares_destroy(channel_);  // calls back for what is unfinished: the queries are destroyed after it
   }
@@ -54,12 +59,18 @@ class Lookup {
     ares_options options{};
     options.timeout = kServerTimeoutMs;
     options.tries = kServerTries;
-    char order[] = "fb";  // the hosts file, then the name servers
-    options.lookups = order;
+    // The hosts file, then the name servers; a namespace's own hosts file has been read already.
+    char order[] = "fb", servers_only[] = "b";
+    options.lookups = has_own_hosts(egress_) ? servers_only : order;
+    std::string resolv_conf = egress_.names_folder() + "/resolv.conf";
+    const bool own_servers = !egress_.names_folder().empty() && ::access(resolv_conf.c_str(), F_OK) == 0;
+    options.resolvconf_path = resolv_conf.data();
     options.sock_state_cb = &Lookup::note_socket;
     options.sock_state_cb_data = this;
-    const int mask = ARES_OPT_TIMEOUTMS | ARES_OPT_TRIES | ARES_OPT_LOOKUPS | ARES_OPT_SOCK_STATE_CB;
+    const int mask = ARES_OPT_TIMEOUTMS | ARES_OPT_TRIES | ARES_OPT_LOOKUPS | ARES_OPT_SOCK_STATE_CB |
+                     (own_servers ? ARES_OPT_RESOLVCONF : 0);
     if (const int status = ares_init_options(&channel_, &options, mask); status != ARES_SUCCESS) return status;
+    ares_set_socket_configure_callback(channel_, &Lookup::bind_socket, this);
     if (!servers.empty()) {
       if (const int status = ares_set_servers_ports_csv(channel_, servers.c_str()); status != ARES_SUCCESS)
         return status;
@@ -79,14 +90,14 @@ class Lookup {
     for (const auto& [socket, events] : sockets_) descriptors.push_back({socket, events, 0});
     const Waited waited = wait_ready(waker, descriptors, until);
     if (waited != Waited::Ready) {
-      if (waited == Waited::TimedOut) ares_process_fd(channel_, ARES_SOCKET_BAD, ARES_SOCKET_BAD);
+      if (waited == Waited::TimedOut) process(ARES_SOCKET_BAD, ARES_SOCKET_BAD);
       return waited;
     }
     for (const pollfd& ready : descriptors) {
       if (ready.revents == 0 || !sockets_.contains(ready.fd)) continue;
       const bool broken = (ready.revents & (POLLERR | POLLHUP)) != 0;
-      ares_process_fd(channel_, broken || (ready.revents & POLLIN) ? ready.fd : ARES_SOCKET_BAD,
-                      ready.revents & POLLOUT ? ready.fd : ARES_SOCKET_BAD);
+      process(broken || (ready.revents & POLLIN) ? ready.fd : ARES_SOCKET_BAD,
+              ready.revents & POLLOUT ? ready.fd : ARES_SOCKET_BAD);
     }
     return waited;
   }
@@ -95,10 +106,29 @@ class Lookup {
 
  private:
   void ask(const std::string& host, int family, Query& query) {
+    query.done = !egress_.allows(family);
+    if (query.done) return;
+    const NamespaceVisit visit(egress_.namespace_fd());
+    if (visit.error() != 0) {
+      query = {true, ARES_ECONNREFUSED, {}};
+      return;
+    }
     ares_addrinfo_hints hints{};
     hints.ai_family = family;
     hints.ai_socktype = SOCK_STREAM;
     ares_getaddrinfo(channel_, host.c_str(), nullptr, &hints, &note_answer, &query);
+  }
+
+  void process(ares_socket_t readable, ares_socket_t writable) {
+    const NamespaceVisit visit(egress_.namespace_fd());
+    if (visit.error() == 0) ares_process_fd(channel_, readable, writable);
+  }
+
+  static int bind_socket(ares_socket_t socket, int, void* self) {
+    int family = 0;
+    socklen_t size = sizeof family;
+    if (::getsockopt(socket, SOL_SOCKET, SO_DOMAIN, &family, &size) != 0) return -1;
+    return static_cast<Lookup*>(self)->egress_.bind(socket, family) == 0 ? 0 : -1;
   }
 
   static void note_socket(void* self, ares_socket_t socket, int readable, int writable) {
@@ -110,6 +140,7 @@ class Lookup {
     sockets[socket] = static_cast<short>((readable ? POLLIN : 0) | (writable ? POLLOUT : 0));
   }
 
+  const Egress& egress_;
   std::map<int, short> sockets_;
   ares_channel channel_ = nullptr;
 };
@@ -123,16 +154,34 @@ std::vector<IPAddress> interleave(const std::vector<IPAddress>& first, const std
   return all;
 }
 
-bool is_localhost(std::string name) {
-  for (char& c : name) c = static_cast<char>(std::tolower(static_cast<unsigned char>(c)));
-  return name == "localhost" || name.ends_with(".localhost");
+bool is_localhost(const std::string& name) {
+  const std::string small = lower(name);
+  return small == "localhost" || small.ends_with(".localhost");
 }
 
-Error not_found(const std::string& host, const Lookup& lookup) {
+int family_of(const IPAddress& address) { return address.family() == IPAddress::IPv4 ? AF_INET : AF_INET6; }
+
+std::vector<IPAddress> allowed(const std::vector<IPAddress>& addresses, const Egress& egress) {
+  std::vector<IPAddress> kept;
+  for (const IPAddress& address : addresses)
+    if (egress.allows(family_of(address))) kept.push_back(address);
+  return kept;
+}
+
+Error other_family(const std::string& host, const Egress& egress) {
+  const char* wanted = egress.allows(AF_INET) ? "IPv4" : "IPv6";
+  return {"dns_failed", host + " is no " + wanted + " address, and the binding allows only " + wanted +
+                            ": change the server's domain or its ip_version or source_ip"};
+}
+
+Error not_found(const std::string& host, const Lookup& lookup, const Egress& egress) {
   // The answer that says more: "no such name" of one family beats "no data" of the other.
   const int status = lookup.v4.status != ARES_SUCCESS ? lookup.v4.status : lookup.v6.status;
-  if (status == ARES_ENOTFOUND || status == ARES_ENODATA || status == ARES_SUCCESS)
-    return {"dns_failed", "name not found: " + host + ": check the server's domain"};
+  const bool nothing = status == ARES_ENOTFOUND || status == ARES_ENODATA || status == ARES_SUCCESS;
+  if (nothing && egress.allows(AF_INET) != egress.allows(AF_INET6))
+    return {"dns_failed", std::string("no ") + (egress.allows(AF_INET) ? "IPv4" : "IPv6") + " address found: " + host +
+                              ": check the server's domain, its ip_version and source_ip"};
+  if (nothing) return {"dns_failed", "name not found: " + host + ": check the server's domain"};
   return {"dns_failed", host + ": " + ares_strerror(status) + ": check the name servers of this device"};
 }
 
@@ -144,11 +193,20 @@ bool is_ip_literal(const std::string& host) {
 }
 
 Result<std::vector<IPAddress>> resolve(const std::string& host, Waker& waker, const StepLimit& limit,
-                                       const std::string& servers) {
-  if (is_ip_literal(host)) return std::vector{IPAddress(host)};
+                                       const Egress& egress, const std::string& servers) {
+  if (is_ip_literal(host)) {
+    auto literal = allowed({IPAddress(host)}, egress);
+    if (literal.empty()) return other_family(host, egress);
+    return literal;
+  }
   // RFC 6761 §6.3: never a question to a name server. (c-ares 1.18 leaks a little for each of these, too.)
-  if (is_localhost(host)) return std::vector{IPAddress("::1"), IPAddress("127.0.0.1")};
-  Lookup lookup;
+  if (is_localhost(host)) return allowed({IPAddress("::1"), IPAddress("127.0.0.1")}, egress);
+  if (has_own_hosts(egress)) {
+    auto known = from_own_hosts(host, egress);
+    if (!known) return known.error();
+    if (auto usable = allowed(*known, egress); !usable.empty()) return usable;
+  }
+  Lookup lookup(egress);
   if (const int status = lookup.start(host, servers); status != ARES_SUCCESS)
     return Error{"dns_failed", host + ": the resolver cannot start: " + ares_strerror(status)};
   std::optional<TimePoint> grace;  // once one family has answered
@@ -162,7 +220,8 @@ Result<std::vector<IPAddress>> resolve(const std::string& host, Waker& waker, co
       return limit.error("dns_failed", host + ": no answer from the name servers: check that they can be reached");
   }
   std::vector<IPAddress> all = interleave(lookup.v6.found, lookup.v4.found);
-  if (all.empty()) return not_found(host, lookup);
+  if (all.size() > kAddressesMax) all.erase(all.begin() + kAddressesMax, all.end());
+  if (all.empty()) return not_found(host, lookup, egress);
   return all;
 }
 

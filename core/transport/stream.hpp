@@ -7,6 +7,7 @@
 #include <span>
 #include <string>
 
+#include "core/base/network.hpp"
 #include "core/base/result.hpp"
 #include "core/base/waker.hpp"
 #include "core/transport/limits.hpp"
@@ -25,9 +26,10 @@ struct Origin {
 struct DialSettings {
   std::string ca_file;  // PEM; empty: the system's hashed directory, looked up one at a time
   std::chrono::system_clock::time_point validity_floor{};  // certificates are checked against max(now, this)
+  Proxy proxy{};                                           // for every dial that its no_proxy does not exempt
 };
 
-enum class DialStep { Resolving, Resolved, Connecting, Connected, Secured };
+enum class DialStep { Resolving, Resolved, Connecting, Connected, Proxied, Secured };
 
 // A verified TLS connection, non-blocking. Owned by and used on one thread.
 class Stream {
@@ -61,10 +63,11 @@ class Dialer {
   // Names resolved afresh (c-ares; /etc/hosts included), every address tried, kAddressStagger apart, families
   // interleaved; TLS verified for `origin.host` (subjectAltName only). Errors: dns_failed, connect_refused,
   // connect_timeout, network_unreachable, tls_failed, certificate_clock (expired or not yet valid; the message names
-  // date and clock), attempt_timeout, cancelled. Limits are those of limits.hpp, and never beyond `deadline`.
-  // `progress` may be empty.
+  // date and clock), vpn_instance_missing, source_ip_missing, proxy_refused, proxy_auth_required, attempt_timeout,
+  // cancelled. Limits are those of limits.hpp, and never beyond `deadline`. `binding` holds for the look-up and the
+  // connection alike, to a proxy too. `progress` may be empty.
   Result<std::unique_ptr<Stream>> dial(const Origin& origin, TimePoint deadline,
-                                       const std::function<void(DialStep)>& progress = {});
+                                       const std::function<void(DialStep)>& progress = {}, const Binding& binding = {});
 
   Waker& waker();
   void set_validity_floor(std::chrono::system_clock::time_point floor);

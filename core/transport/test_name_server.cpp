@@ -20,10 +20,12 @@ void put16(std::string& to, unsigned value) {
 
 }  // namespace
 
-NameServer::NameServer(Script script) : socket_(::socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0)), script_(script) {
+NameServer::NameServer(Script script, const char* ip, std::uint16_t port)
+    : socket_(::socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0)), ip_(ip), script_(script) {
   sockaddr_in address{};
   address.sin_family = AF_INET;
-  address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+  ::inet_pton(AF_INET, ip, &address.sin_addr);
+  address.sin_port = htons(port);
   socklen_t size = sizeof address;
   int ends[2];
   if (::bind(socket_.get(), reinterpret_cast<sockaddr*>(&address), size) != 0 ||
@@ -40,7 +42,12 @@ NameServer::~NameServer() {
   thread_.join();
 }
 
-std::string NameServer::address() const { return "127.0.0.1:" + std::to_string(port_); }
+std::string NameServer::address() const { return ip_ + ":" + std::to_string(port_); }
+
+std::string NameServer::last_asker() const {
+  const std::lock_guard lock(mutex_);
+  return last_asker_;
+}
 
 void NameServer::run() {
   for (;;) {
@@ -51,6 +58,11 @@ void NameServer::run() {
     socklen_t size = sizeof from;
     const ssize_t got = ::recvfrom(socket_.get(), packet, sizeof packet, 0, reinterpret_cast<sockaddr*>(&from), &size);
     if (got < static_cast<ssize_t>(kHeader)) continue;
+    {
+      const std::lock_guard lock(mutex_);
+      char text[INET_ADDRSTRLEN] = "";
+      last_asker_ = ::inet_ntop(AF_INET, &from.sin_addr, text, sizeof text);
+    }
     const std::string answer = answer_to({packet, static_cast<std::size_t>(got)});
     if (!answer.empty())
       ::sendto(socket_.get(), answer.data(), answer.size(), 0, reinterpret_cast<sockaddr*>(&from), size);

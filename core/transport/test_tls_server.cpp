@@ -102,8 +102,10 @@ void Peer::drain() {
   }
 }
 
-TlsServer::TlsServer(const Certificate& certificate, Serve serve, int max_version)
-    : listener_(Listener::open()), context_(SSL_CTX_new(TLS_server_method()), SSL_CTX_free), serve_(std::move(serve)) {
+TlsServer::TlsServer(const Certificate& certificate, Serve serve, int max_version, const char* address)
+    : listener_(Listener::open(16, address)),
+      context_(SSL_CTX_new(TLS_server_method()), SSL_CTX_free),
+      serve_(std::move(serve)) {
   SSL_CTX_use_certificate(context_.get(), certificate.certificate.get());
   SSL_CTX_use_PrivateKey(context_.get(), certificate.key.get());
   if (max_version != 0) {

@@ -55,7 +55,7 @@ class TlsServer {
   using Serve = std::function<void(Peer&)>;
 
   // `max_version`: as OpenSSL names it; 0: the newest.
-  TlsServer(const Certificate& certificate, Serve serve, int max_version = 0);
+  TlsServer(const Certificate& certificate, Serve serve, int max_version = 0, const char* address = "127.0.0.1");
   ~TlsServer();
 
   std::uint16_t port() const { return listener_.port; }

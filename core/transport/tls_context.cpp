@@ -1,8 +1,11 @@
 #include "core/transport/tls_context.hpp"
 
 #include <Poco/Exception.h>
+#include <Poco/Net/IPAddress.h>
 #include <Poco/Net/NetSSL.h>
 #include <Poco/Net/SSLManager.h>
+#include <netinet/in.h>
+#include <openssl/bio.h>
 #include <openssl/err.h>
 #include <openssl/ssl.h>
 #include <openssl/x509_vfy.h>
@@ -24,6 +27,8 @@ using Poco::Net::Context;
 
 constexpr int kChainDepth = 9;
 constexpr std::time_t kLastTime = 9'000'000'000;  // in the year 2255
+constexpr int kNamesShownMax = 8;                 // of a certificate, in an error
+constexpr std::size_t kNameShownMax = 200;
 // TLS 1.2: forward secrecy and authenticated encryption only. TLS 1.3 has nothing else.
 constexpr const char* kCiphers = "ECDHE+AESGCM:ECDHE+CHACHA20";
 
@@ -49,6 +54,47 @@ SystemTime to_time(const ASN1_TIME* time) {
   return std::chrono::system_clock::from_time_t(std::min(::timegm(&parts), kLastTime));
 }
 
+std::string name_text(const X509_NAME* name) {
+  const std::unique_ptr<BIO, decltype(&BIO_free)> memory(BIO_new(BIO_s_mem()), BIO_free);
+  X509_NAME_print_ex(memory.get(), name, 0, XN_FLAG_ONELINE & ~ASN1_STRFLGS_ESC_MSB);
+  char* text = nullptr;
+  const long size = BIO_get_mem_data(memory.get(), &text);
+  return printable(std::string_view(text, static_cast<std::size_t>(std::max(0L, size))), kNameShownMax);
+}
+
+// The names of subjectAltName; the common name does not count (sdk/protocol.md §1).
+std::string names_of(const X509* certificate) {
+  const std::unique_ptr<GENERAL_NAMES, decltype(&GENERAL_NAMES_free)> all(
+      static_cast<GENERAL_NAMES*>(X509_get_ext_d2i(certificate, NID_subject_alt_name, nullptr, nullptr)),
+      GENERAL_NAMES_free);
+  std::string text;
+  const int count = all ? sk_GENERAL_NAME_num(all.get()) : 0;
+  for (int i = 0; i < std::min(count, kNamesShownMax); ++i) {
+    const GENERAL_NAME* name = sk_GENERAL_NAME_value(all.get(), i);
+    if (name->type != GEN_DNS && name->type != GEN_IPADD) continue;
+    const ASN1_STRING* value = name->type == GEN_DNS ? name->d.dNSName : name->d.iPAddress;
+    const auto* bytes = ASN1_STRING_get0_data(value);
+    const auto size = static_cast<std::size_t>(ASN1_STRING_length(value));
+    if (!text.empty()) text += ", ";
+    if (name->type == GEN_DNS)
+      text += printable(std::string_view(reinterpret_cast<const char*>(bytes), size), kNameShownMax);
+    else if (size == sizeof(in_addr) || size == sizeof(in6_addr))
+      text += Poco::Net::IPAddress(bytes, static_cast<poco_socklen_t>(size)).toString();
+  }
+  return count > kNamesShownMax ? text + ", and more" : text;
+}
+
+// By the rules that the handshake itself obeys.
+bool is_for_host(X509* certificate, X509_STORE_CTX* store) {
+  const X509_VERIFY_PARAM* rules = X509_STORE_CTX_get0_param(store);
+  const unsigned flags = X509_VERIFY_PARAM_get_hostflags(rules);
+  if (const char* host = X509_VERIFY_PARAM_get0_host(const_cast<X509_VERIFY_PARAM*>(rules), 0))
+    return X509_check_host(certificate, host, 0, flags, nullptr) == 1;
+  const std::unique_ptr<char, void (*)(char*)> address(
+      X509_VERIFY_PARAM_get1_ip_asc(const_cast<X509_VERIFY_PARAM*>(rules)), [](char* text) { OPENSSL_free(text); });
+  return address && X509_check_ip_asc(certificate, address.get(), flags) == 1;
+}
+
 // Called by OpenSSL for each certificate; only looks on, the verdict stays OpenSSL's.
 int look_on(int verdict, X509_STORE_CTX* store) {
   if (verdict == 1) return verdict;
@@ -57,11 +103,14 @@ int look_on(int verdict, X509_STORE_CTX* store) {
   note->error = X509_STORE_CTX_get_error(store);
   note->words = X509_verify_cert_error_string(note->error);
   if (const X509* certificate = X509_STORE_CTX_get_current_cert(store)) {
-    char name[256] = "";
-    X509_NAME_oneline(X509_get_subject_name(certificate), name, sizeof name);
-    note->subject = printable(name);
+    note->subject = name_text(X509_get_subject_name(certificate));
+    note->issuer = name_text(X509_get_issuer_name(certificate));
     note->not_before = to_time(X509_get0_notBefore(certificate));
     note->not_after = to_time(X509_get0_notAfter(certificate));
+  }
+  if (X509* own = X509_STORE_CTX_get0_cert(store)) {
+    note->names = names_of(own);
+    note->is_for_host = is_for_host(own, store);
   }
   return verdict;
 }
@@ -143,26 +192,54 @@ bool trust_directory(SSL_CTX* context, const char* directory) {
   return lookup && X509_LOOKUP_add_dir(lookup, directory, X509_FILETYPE_PEM) == 1;
 }
 
-Error handshake_error(const std::string& origin, const VerifyNote& note, SystemTime checked_at,
+namespace {
+
+// Where nothing was wrong with a certificate: what OpenSSL's words mean to a person.
+std::string meaning_of(const std::string& words) {
+  const auto says = [&](const char* part) { return words.find(part) != std::string::npos; };
+  if (says("unsupported protocol") || says("protocol version"))
+    return "the server offers no TLS 1.2 or later, and less is never spoken (" + words + ")";
+  if (says("wrong version number") || says("http request"))
+    return "the server does not speak TLS on this port: is the port right? (" + words + ")";
+  return words;
+}
+
+std::string clock_words(SystemTime checked_at) {
+  const SystemTime now = std::chrono::system_clock::now();
+  std::string words = "the device's clock is " + utc(now);
+  // The floor of the last Date that the cloud told (sdk/protocol.md §1).
+  if (checked_at > now) words += ", and the cloud was last heard at " + utc(checked_at);
+  return words;
+}
+
+}  // namespace
+
+Error handshake_error(const std::string& origin, const std::string& host, const VerifyNote& note, SystemTime checked_at,
                       const std::string& words) {
-  const std::string who = origin + ": the certificate of " + note.subject;
+  const std::string of = " (" + note.subject + ")", names = note.names.empty() ? "no name at all" : note.names;
   switch (note.error) {
     case X509_V_OK:
-      return {"tls_failed", origin + ": " + words};
+      return {"tls_failed", origin + ": " + meaning_of(words)};
     case X509_V_ERR_CERT_HAS_EXPIRED:
-      return {"certificate_clock", who + " expired on " + utc(note.not_after) + "; the time on this device is " +
-                                       utc(checked_at) + ": set the clock, or renew the certificate"};
+      return {"certificate_clock", origin + ": the certificate expired on " + utc(note.not_after) + "; " +
+                                       clock_words(checked_at) + of + ": renew the certificate, or set the clock"};
     case X509_V_ERR_CERT_NOT_YET_VALID:
-      return {"certificate_clock", who + " is valid from " + utc(note.not_before) + " on; the time on this device is " +
-                                       utc(checked_at) + ": set the clock"};
+      return {"certificate_clock", origin + ": the certificate is valid from " + utc(note.not_before) + " on; " +
+                                       clock_words(checked_at) + of + ": the clock may be wrong, set it"};
     case X509_V_ERR_HOSTNAME_MISMATCH:
     case X509_V_ERR_IP_ADDRESS_MISMATCH:
-      return {"tls_failed", who + " is for another name (" + note.words +
-                                "): is the domain right, or is the connection intercepted?"};
+      return {"tls_failed", origin + ": the certificate is for another name: expected " + host + ", got " + names +
+                                ": is the domain right, or is the connection intercepted?"};
     default:
-      return {"tls_failed", who + " is not trusted (" + note.words +
-                                "): set ca_file to the cloud's authority; or is the connection intercepted?"};
+      break;
   }
+  const std::string untrusted = "issued by " + note.issuer + ", which this device does not trust (" + note.words + ")";
+  if (note.is_for_host)
+    return {"tls_failed", origin + ": the certificate was " + untrusted +
+                              ": intercepted? If that is the cloud's own authority, set ca_file to it"};
+  // Neither the name nor the authority: so answer captive portals.
+  return {"tls_failed", origin + ": the certificate was " + untrusted + ", and is for another name: expected " + host +
+                            ", got " + names + ": intercepted? Log in to the network's portal, or check the domain"};
 }
 
 }  // namespace hawser::transport

@@ -17,8 +17,12 @@ using SystemTime = std::chrono::system_clock::time_point;
 // What OpenSSL said about the certificates of the handshake under way: Poco hides the SSL object that could be asked.
 struct VerifyNote {
   int error = 0;  // X509_V_...; 0: nothing wrong was found
-  std::string words, subject;
+  std::string words;
+  std::string subject;  // of the certificate with the fault, as "CN = cloud.test"
   SystemTime not_before{}, not_after{};
+  std::string issuer;        // of the certificate with the fault
+  std::string names;         // those of the server's own certificate, as "a.test, b.test"; may be empty
+  bool is_for_host = false;  // whether they cover the host
 };
 
 // The TLS settings for one host: trust, the host's name, and the sessions by port. Owned by a Dialer, used on its
@@ -54,8 +58,9 @@ SystemTime end_of(const X509* certificate);
 // cost every process several hundred KiB.
 bool trust_directory(SSL_CTX* context, const char* directory);
 
-// Why the handshake failed, as an Error tls_failed or certificate_clock, from the note and Poco's words.
-Error handshake_error(const std::string& origin, const VerifyNote& note, SystemTime checked_at,
+// Why the handshake with `origin` for `host` failed, as an Error tls_failed or certificate_clock, from the note and
+// Poco's words.
+Error handshake_error(const std::string& origin, const std::string& host, const VerifyNote& note, SystemTime checked_at,
                       const std::string& words);
 
 }  // namespace hawser::transport

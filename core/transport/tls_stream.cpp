@@ -32,6 +32,13 @@ class AdoptedSocket : public Poco::Net::StreamSocket {
   }
 };
 
+// A copy for the next dial. OpenSSL marks a connection's own session as never to be resumed when the connection breaks,
+// and a lost connection is just what the next dial comes after. Poco makes sessions in its own class only.
+class KeptSession : public Poco::Net::Session {
+ public:
+  explicit KeptSession(SSL_SESSION* owned) : Session(owned) {}
+};
+
 Stream::Io to_io(int answer, std::size_t& moved) {
   if (answer > 0) moved = static_cast<std::size_t>(answer);
   if (answer > 0) return Stream::Io::Done;
@@ -83,7 +90,7 @@ Result<std::unique_ptr<Stream>> TlsStream::secure(Connected connected, const Ori
   if (Status done = stream->handshake(waker, limit); !done) {
     const Error& error = done.error();
     if (error.code != "tls_failed") return error.with_context(origin.text());
-    return handshake_error(origin.text(), context.note(), checked_at, error.message);
+    return handshake_error(origin.text(), origin.host, context.note(), checked_at, error.message);
   }
   // completeHandshake() alone does not verify; OpenSSL did so inside it, and Poco is asked as well.
   const Result<int> verified = guarded([&] {
@@ -128,7 +135,9 @@ Result<Stream::Io> TlsStream::write(std::span<const char> bytes, std::size_t& mo
 void TlsStream::keep_session() {
   clear_stale_errors();
   try {
-    if (auto session = socket_.currentSession()) keep_(session);
+    const auto session = socket_.currentSession();
+    SSL_SESSION* const copy = session ? SSL_SESSION_dup(session->sslSession()) : nullptr;
+    if (copy) keep_(new KeptSession(copy));
   } catch (const Poco::Exception&) {
     // The next dial makes a full handshake: nothing is lost but time.
   }

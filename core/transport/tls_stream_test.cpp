@@ -36,6 +36,33 @@ TEST_CASE("a session is resumed on the next dial of the same port only") {
   CHECK(say(**second, "ping") == "pong");
 }
 
+TEST_CASE("[perf-3] of 100 reconnects at least 95 resume the TLS session, however the connection before ended") {
+  const int version = GENERATE(TLS1_2_VERSION, TLS1_3_VERSION);
+  TlsServer server(
+      for_names("DNS:localhost"),
+      [](Peer& peer) {
+        for (std::string word; !(word = peer.read_some()).empty();) {
+          if (word == "die") return peer.cut();
+          peer.write("pong");
+        }
+      },
+      version);
+  Device device;
+  int resumed = 0;
+  for (int i = 0; i <= 100; ++i) {
+    auto stream = device.dial("localhost", server.port());
+    REQUIRE(stream);
+    REQUIRE(say(**stream, "ping") == "pong");
+    resumed += (*stream)->session_was_resumed() ? 1 : 0;
+    (*stream)->keep_session();
+    // By us, by a server that is killed, or with the stream itself.
+    if (i % 3 == 0) (*stream)->shutdown();
+    if (i % 3 == 1) CHECK(say(**stream, "die").starts_with("failed: the connection "));
+  }
+  INFO("resumed: " << resumed);
+  CHECK(resumed >= 95);
+}
+
 TEST_CASE("[sec-1] resuming does not outlive the certificate") {
   TlsServer server(for_names("DNS:localhost"), answer_pings);
   Device device;

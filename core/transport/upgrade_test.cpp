@@ -178,6 +178,27 @@ TEST_CASE("frames in the same segment as the 101 are delivered at once") {
   CHECK(ear.heard == "welcome");
 }
 
+TEST_CASE("[F45] a server that is cut off in the middle of a message: 1006, and the part of it is dropped") {
+  Device device;
+  TlsServer server(device.leaf, [](Peer& peer) {
+    const std::string key = key_in(peer.read_until("\r\n\r\n"));
+    const std::string partial = frame(0x81, "never to be seen");
+    peer.write(replaced(kGood, "{accept}", accept_for(key)) + frame(0x81, "whole") +
+               partial.substr(0, partial.size() - 1));
+    peer.cut();
+  });
+  auto result = device.ask(server);
+  REQUIRE(result);
+  REQUIRE(result->socket);
+  Ear ear;
+  const TimePoint limit = Clock::now() + 10s;
+  while (result->socket->turn(ear, limit) == WebSocket::Turn::Open) REQUIRE(Clock::now() < limit);
+  CHECK(ear.heard == "whole");
+  CHECK(result->socket->closing().code == 1006);
+  CHECK(result->socket->closing().error == "peer_closed");
+  CHECK(result->socket->closing().detail.find("without close_notify") != std::string::npos);
+}
+
 TEST_CASE("every case of the table comes out right over TLS, whole and byte by byte") {
   Device device;
   const bool bytewise = GENERATE(false, true);

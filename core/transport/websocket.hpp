@@ -43,9 +43,9 @@ class WebSocket {
   virtual std::size_t queued_bytes() const = 0;  // bytes that the kernel has not taken yet
   virtual TimePoint last_inbound() const = 0;    // when bytes last arrived
 
-  // One turn: writes, reads within kReadsPerTurn, tells the listener, then waits for the peer, a wake() or `until`; without
-  // waiting where something was heard or where writable() has become true again. Answers pings. Returns Closed once, when everything is over; closing() then tells why. Never throws for what the
-  // peer or the network does.
+  // One turn: writes, reads within kReadsPerTurn, tells the listener, then waits for the peer, a wake() or `until`;
+  // without waiting where something was heard or where writable() has become true again. Answers pings. Returns Closed
+  // once, when everything is over; closing() then tells why. Never throws for what the peer or the network does.
   virtual Turn turn(Listener& listener, TimePoint until) = 0;
   virtual const Closing& closing() const = 0;
   virtual Stream& stream() = 0;

@@ -47,8 +47,7 @@ std::optional<Journal> ConfigPush::load_journal() const {
 void ConfigPush::connect() {
   if (cloud_) return;
   cloud_ = &host_.open("config_push", "hawser.config.v1",
-                       {.opened = [this](std::string_view) { statuses_->send_waiting(); },
-                        .durable = [this](const sdk::DurableMessage& message) { return from_cloud(message); },
+                       {.durable = [this](const sdk::DurableMessage& message) { return from_cloud(message); },
                         .acked =
                             [this](std::uint64_t number) {
                               statuses_->acked(number);
@@ -58,9 +57,9 @@ void ConfigPush::connect() {
                             [this](std::uint64_t, std::string_view code, std::string_view message) {
                               host_.warn("the cloud refused a status", {{"code", code}, {"message", message}});
                             },
-                        .writable = [this] { statuses_->send_waiting(); }});
+                        .writable = [this] { statuses_->send_waiting(); },
+                        .resumed = [this](std::uint64_t next_number) { statuses_->resumed(next_number); }});
   statuses_->use(*cloud_);
-  statuses_->send_waiting();
   host_.health(HWS_READY, allowed_.empty() ? "no paths are allowed, so every revision is rejected" : "");
 }
 
@@ -109,7 +108,7 @@ sdk::Verdict ConfigPush::take_part(const Part& part, const MessageId& id, std::s
   incoming_->add(part.part, id, payload);
   host_.cancel(parts_timer_);
   if (part.part == order.parts) {
-    last_part_is_there();
+    last_part_is_there(false);
   } else {
     parts_timer_ =
         host_.after(kPartsTimeout, [this] { give_up_collecting("its other parts did not come in 10 minutes"); });
@@ -139,7 +138,7 @@ void ConfigPush::resume_collecting() {
   const auto read = read_part(incoming_->payload(1), false);
   if (!std::holds_alternative<Part>(read) || is_finished(incoming_->last())) return incoming_->clear();
   collecting_ = std::get<Part>(read).order;
-  if (incoming_->count() == collecting_->parts) return last_part_is_there();
+  if (incoming_->count() == collecting_->parts) return last_part_is_there(true);
   parts_timer_ =
       host_.after(kPartsTimeout, [this] { give_up_collecting("its other parts did not come in 10 minutes"); });
 }
@@ -152,7 +151,7 @@ void ConfigPush::new_job() {
       [this](const std::string& revision, std::string_view state) { job_finished(revision, state); });
 }
 
-void ConfigPush::last_part_is_there() {
+void ConfigPush::last_part_is_there(bool again) {
   const Order order = *collecting_;
   collecting_.reset();
   if (!order.check_only && order.revision == last_.revision && last_.state == "confirmed") {
@@ -162,7 +161,7 @@ void ConfigPush::last_part_is_there() {
     return incoming_->clear();
   }
   new_job();
-  job_->begin(order, *incoming_);
+  job_->begin(order, *incoming_, again);
 }
 
 void ConfigPush::job_finished(const std::string& revision, std::string_view state) {

@@ -42,7 +42,7 @@ class ConfigPush {
   bool is_finished(const MessageId& id) const;
   void give_up_collecting(std::string_view detail);
   void resume_collecting();
-  void last_part_is_there();
+  void last_part_is_there(bool again);  // `again`: after a restart
   void new_job();
   void job_finished(const std::string& revision, std::string_view state);
   void load_last();

@@ -1,13 +1,26 @@
 #include "job.hpp"
 
+#include <time.h>
+
 #include <filesystem>
 #include <system_error>
+#include <utility>
 
 #include "diff.hpp"
 #include "limits.hpp"
 #include "refusal.hpp"
 
 namespace hawser::config_push {
+namespace {
+
+// Goes on while the device sleeps; the host's timers do not.
+std::chrono::seconds boot_time() {
+  timespec time{};
+  ::clock_gettime(CLOCK_BOOTTIME, &time);
+  return std::chrono::seconds(time.tv_sec);
+}
+
+}  // namespace
 
 Job::Job(sdk::Context& host, std::string state_folder, const Allowed& allowed, Statuses& statuses, Finished finished)
     : host_(host),
@@ -19,7 +32,7 @@ Job::Job(sdk::Context& host, std::string state_folder, const Allowed& allowed, S
 
 Job::~Job() {
   *alive_ = false;
-  host_.cancel(confirm_timer_);
+  stop_waiting();
   host_.cancel(retry_timer_);
 }
 
@@ -62,9 +75,9 @@ void Job::forget_journal() {
 void Job::finish(std::string_view state, std::string_view reason, std::string_view detail, std::string_view diff) {
   over_ = true;
   assembly_.reset();
-  statuses_.add({journal_.revision, state, reason, detail, diff});
-  // The end is noted before the journal goes: killed in between, the next start finds the journal and says the final
-  // status once more; the other way round it would take the revision for one that never began.
+  statuses_.add_once({journal_.revision, state, reason, detail, diff});
+  // The end is noted before the journal goes: killed in between, the next start finds the journal and ends it once more;
+  // the other way round it would take the revision for one that never began.
   finished_(journal_.revision, state);
   try {
     forget_journal();
@@ -75,14 +88,15 @@ void Job::finish(std::string_view state, std::string_view reason, std::string_vi
 
 // ---- assemble
 
-void Job::begin(const Order& order, const Incoming& incoming) {
+void Job::begin(const Order& order, const Incoming& incoming, bool again) {
   order_ = order;
   incoming_ = &incoming;
   journal_.revision = order.revision;
   journal_.reload = order.reload;
   journal_.confirm_timeout_s = order.confirm_timeout_s;
   at_ = 1;
-  statuses_.add({order.revision, "received", {}, {}, {}});
+  if (!again) statuses_.new_revision();
+  statuses_.add_once({order.revision, "received", {}, {}, {}});
   assembly_.emplace(state_folder_, allowed_);
   next(&Job::assemble);
 }
@@ -174,13 +188,21 @@ void Job::reloaded(const std::string& name, const sdk::ActionResult& result) {
 
 void Job::applied() {
   enter(Step::applied);
-  confirm_timer_ = host_.after(std::chrono::seconds(journal_.confirm_timeout_s), [this] {
-    confirm_timer_ = 0;
-    undo("not_confirmed",
-         "the cloud was not reached again within " + std::to_string(journal_.confirm_timeout_s) + " s");
+  const std::chrono::seconds timeout(journal_.confirm_timeout_s);
+  confirm_timer_ = host_.after(timeout, [this] { not_confirmed(); });
+  sleep_timer_ = host_.every(kSleepLook, [this, until = boot_time() + timeout] {
+    if (boot_time() > until) not_confirmed();  // it slept meanwhile: who waits for it did not
   });
-  applied_ticket_ = statuses_.add({journal_.revision, "applied", {}, {}, {}});
+  applied_ticket_ = statuses_.add_once({journal_.revision, "applied", {}, {}, {}});
   ask_the_cloud();
+}
+
+void Job::not_confirmed() {
+  undo("not_confirmed", "the cloud was not reached again within " + std::to_string(journal_.confirm_timeout_s) + " s");
+}
+
+void Job::stop_waiting() {
+  for (sdk::Context::TimerId* timer : {&confirm_timer_, &sleep_timer_}) host_.cancel(std::exchange(*timer, 0));
 }
 
 // ---- confirm: a sign of life that was asked for after the reload, and the acknowledgement of "applied"
@@ -206,8 +228,7 @@ void Job::acked() {
 
 void Job::confirm_if_complete() {
   if (!cloud_reached_ || statuses_.is_waiting(applied_ticket_)) return;
-  host_.cancel(confirm_timer_);
-  confirm_timer_ = 0;
+  stop_waiting();
   run(&Job::confirmed);
 }
 

@@ -31,7 +31,8 @@ class Job {
   Job(sdk::Context& host, std::string state_folder, const Allowed& allowed, Statuses& statuses, Finished finished);
   ~Job();
 
-  void begin(const Order& order, const Incoming& incoming);
+  // `again`: the last instance may have begun it, and said so.
+  void begin(const Order& order, const Incoming& incoming, bool again);
   void recover(Journal journal);  // of the instance before this one
   void acked();                   // statuses were acknowledged
   const std::string& revision() const { return journal_.revision; }
@@ -52,6 +53,8 @@ class Job {
   void reload();
   void reloaded(const std::string& name, const sdk::ActionResult& result);
   void applied();
+  void not_confirmed();
+  void stop_waiting();  // for the confirmation
   void ask_the_cloud();
   void confirm_if_complete();
   void confirmed();
@@ -83,7 +86,7 @@ class Job {
   bool undoing_ = false, failure_said_ = false, over_ = false;
   bool cloud_reached_ = false;
   std::uint64_t applied_ticket_ = 0;
-  sdk::Context::TimerId confirm_timer_ = 0, retry_timer_ = 0;
+  sdk::Context::TimerId confirm_timer_ = 0, sleep_timer_ = 0, retry_timer_ = 0;
   std::shared_ptr<bool> alive_ = std::make_shared<bool>(true);  // for callbacks that outlive the job
 };
 

@@ -16,8 +16,7 @@ void Job::recover(Journal journal) {
 
 void Job::undo(const std::string& reason, const std::string& detail) {
   const bool untouched = journal_.step == Step::staging;
-  host_.cancel(confirm_timer_);
-  confirm_timer_ = 0;
+  stop_waiting();
   undoing_ = true;
   journal_.reason = reason;
   journal_.detail = detail.substr(0, kDetailBytesMax);

@@ -21,6 +21,7 @@ inline constexpr std::size_t kDiffBytesMax = 128 * 1024;       // of one answer
 inline constexpr std::size_t kDiffFileBytesMax = 1024 * 1024;  // of a file that is compared line by line
 inline constexpr std::size_t kDetailBytesMax = 2000;
 inline constexpr auto kPartsTimeout = 10min;  // between the parts of one revision
+inline constexpr auto kSleepLook = 1s;        // at whether the device slept over the time to confirm
 inline constexpr auto kPutBackRetry = 30s;    // when the old files could not be put back
 inline constexpr int kConfirmTimeoutMax_s = 3600;
 

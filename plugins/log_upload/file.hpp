@@ -58,8 +58,9 @@ std::size_t read_at(const File& file, std::uint64_t offset, char* into, std::siz
 Fingerprint take_fingerprint(int descriptor, std::uint64_t bytes);
 bool has_fingerprint(int descriptor, const Fingerprint& fingerprint);
 
-// Whether another beginning stands there than was sent: cut and grown past its old size before anyone looked. A beginning
-// of zeroes is none: a writer that does not append leaves them when its file is cut, and goes on at its old place.
+// Whether another beginning stands there than was sent: cut and grown past its old size before anyone looked. A
+// beginning of zeroes is none: a writer that does not append leaves them when its file is cut, and goes on at its old
+// place.
 bool was_rewritten(const File& file);
 
 // A file_id: device, inode, and a random part that makes each life of an inode another file.

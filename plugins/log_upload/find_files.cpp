@@ -1,9 +1,9 @@
 #include <glob.h>
 
 #include <algorithm>
-#include <filesystem>
 
 #include "log_upload.hpp"
+#include "note.hpp"
 
 namespace hawser::log_upload {
 
@@ -46,23 +46,9 @@ void LogUpload::take_up_positions() {
   }
 }
 
-// Finds a file by its old name, or, when it was renamed meanwhile, by its inode in the same folder.
 bool LogUpload::take_up(const FilePtr& file) {
-  std::vector<std::string> names = {file->path};
-  std::error_code fault;
-  for (std::filesystem::directory_iterator at(folder_of(file->path), fault), end; !fault && at != end;
-       at.increment(fault)) {
-    names.push_back(at->path().string());
-  }
-  for (const std::string& name : names) {
-    struct stat found {};
-    if (::stat(name.c_str(), &found) != 0 || inode_of(found) != file->inode) continue;
-    sdk::FileDescriptor opened = open_regular(name, found);
-    if (!opened || inode_of(found) != file->inode || !has_fingerprint(opened.get(), file->fingerprint)) continue;
-    file->descriptor = std::move(opened);
-    return true;
-  }
-  return false;
+  file->descriptor = find_again(file->path, file->inode, file->fingerprint);
+  return static_cast<bool>(file->descriptor);
 }
 
 // ---- which files the patterns lead to now
@@ -137,6 +123,11 @@ void LogUpload::take_match(const Match& match, std::vector<FilePtr>& seen) {
 
 LogUpload::FilePtr LogUpload::known(const Inode& inode) const {
   const auto at = std::find_if(files_.begin(), files_.end(), [&](const FilePtr& file) { return file->inode == inode; });
+  return at == files_.end() ? nullptr : *at;
+}
+
+LogUpload::FilePtr LogUpload::known_id(std::string_view file_id) const {
+  const auto at = std::find_if(files_.begin(), files_.end(), [&](const FilePtr& file) { return file->id == file_id; });
   return at == files_.end() ? nullptr : *at;
 }
 

@@ -12,6 +12,7 @@ using namespace std::chrono_literals;
 inline constexpr std::size_t kChunkBytesMax = 256 * 1024;          // of a file in one message, before compression
 inline constexpr std::size_t kLineBytesMax = 64 * 1024;            // a longer line goes in pieces, marked "partial"
 inline constexpr std::size_t kHeaderBytesMax = 4 * 1024;           // sdk/protocol.md §6
+inline constexpr std::size_t kNoteBytesMax = 4 * 1024;             // hws_host_subconn.send_source
 inline constexpr std::size_t kFrameBytes = 9;                      // what a message has before its payload, §5
 inline constexpr std::size_t kInFlightBytesMax = 2 * 1024 * 1024;  // sent and not acknowledged; the file is the spool
 inline constexpr std::size_t kInFlightMessagesMax = 256;

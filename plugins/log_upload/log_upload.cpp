@@ -4,6 +4,7 @@
 #include <nlohmann/json.hpp>
 
 #include "chunk.hpp"
+#include "note.hpp"
 
 namespace hawser::log_upload {
 
@@ -14,7 +15,7 @@ sdk::ConfigAnswer LogUpload::configure(std::string_view json, bool apply) {
   if (const auto* why = std::get_if<std::string>(&read)) return sdk::ConfigAnswer::refused(*why);
   if (!apply) return sdk::ConfigAnswer::accepted();
   sources_ = std::get<Sources>(std::move(read));
-  if (cloud_) look();  // running
+  if (begun_) look();
   return sdk::ConfigAnswer::accepted();
 }
 
@@ -25,25 +26,62 @@ void LogUpload::start() {
   buffer_.resize(sizeof(std::uint32_t) + kHeaderBytesMax + kChunkBytesMax);
   watch_.emplace();
   take_up_positions();
-  cloud_ = &host_.open("log_upload", "hawser.log.v1",
-                       {.opened = [this](std::string_view about) { opened(about); },
-                        .durable = [this](const sdk::DurableMessage& message) { return from_cloud(message); },
-                        .acked = [this](std::uint64_t number) { acked(number); },
-                        .nacked = [this](std::uint64_t number, std::string_view code,
-                                         std::string_view message) { nacked(number, code, message); },
-                        .writable =
-                            [this] {
-                              outbox_full_ = false;
-                              send_all();
-                            }},
-                       {.outbox_bytes = kOutboxBytes});
+  connect();
+}
+
+void LogUpload::connect() {
+  sdk::SubconnectionHandlers on;
+  on.opened = [this](std::string_view about) { opened(about); };
+  on.durable = [this](const sdk::DurableMessage& message) { return from_cloud(message); };
+  on.acked = [this](std::uint64_t number) { acked(number); };
+  on.nacked = [this](std::uint64_t number, std::string_view code, std::string_view message) {
+    nacked(number, code, message);
+  };
+  on.writable = [this] {
+    outbox_full_ = false;
+    send_all();
+  };
+  on.accepted = [this](std::uint64_t number) { settle_pull(number); };
+  on.source = [this](std::uint64_t, std::string_view source) { return bytes_again(source); };
+  on.found = [this](std::uint64_t number, std::string_view source) { found(number, source); };
+  on.resumed = [this](std::uint64_t) { begin(); };
+  cloud_ = &host_.open("log_upload", "hawser.log.v1", std::move(on), {.outbox_bytes = kOutboxBytes});
+}
+
+// A message of the last run that the positions do not cover: its file goes on after it.
+void LogUpload::found(std::uint64_t number, std::string_view source) {
+  const auto note = read_note(source);
+  if (!note) return;
+  first_start_ = false;
+  FilePtr file = known_id(note->file_id);
+  if (!file) {  // the positions were lost, or the file was done with
+    file = std::make_shared<File>();
+    file->descriptor = find_again(note->path, note->inode, note->fingerprint);
+    if (!file->descriptor) return;  // gone: nothing to go on with, and bytes_again() will say so
+    file->source = note->source;
+    file->path = note->path;
+    file->id = note->file_id;
+    file->inode = note->inode;
+    file->fingerprint = note->fingerprint;
+    file->acked = note->offset;
+    follow(file);
+  }
+  file->sent = std::max(file->sent, note->end_offset);
+  const std::size_t bytes = sizeof(std::uint32_t) + note->header.size() + (note->end_offset - note->offset);
+  in_flight_.push_back({number, file, note->file_id, note->offset, note->end_offset, bytes});
+  in_flight_bytes_ += bytes;
+}
+
+void LogUpload::begin() {
+  begun_ = true;
   host_.watch(watch_->descriptor(), [this] { something_changed(); });
   host_.every(kRescanPeriod, [this] { look(); });
   look();
   first_start_ = false;  // files that appear from now on are read from their beginning
 }
 
-// What is in flight is only sent again after a restart, so it is worth waiting for its acknowledgement.
+// What is in flight would be sent again after a restart, and a file may be gone by then: it is worth waiting for its
+// acknowledgement.
 void LogUpload::stop(sdk::Milliseconds deadline) {
   stopping_ = true;
   stopped_if_empty();
@@ -91,10 +129,22 @@ sdk::Verdict LogUpload::from_cloud(const sdk::DurableMessage& message) {
   const std::string answer =
       refused_pull(id.get<std::string>(), source.get<std::string>().substr(0, 128), "unknown_command",
                    "this version of hawser.log_upload follows files and cannot search them yet");
-  return cloud_->send_durable(sdk::to_bytes(answer)) ? sdk::Verdict::taken() : sdk::Verdict::again();
+  const auto number = cloud_->send_durable(sdk::to_bytes(answer));
+  if (!number) return sdk::Verdict::again();
+  pull_answer_ = {*number, message.number};
+  return sdk::Verdict::settled_later();
+}
+
+// A pull is done when its answer is safe. (Where the disk refuses, nothing is accepted, but acknowledged it may be.)
+void LogUpload::settle_pull(std::uint64_t number) {
+  if (!pull_answer_ || number < pull_answer_->number) return;
+  const std::uint64_t asked = pull_answer_->asked;
+  pull_answer_.reset();
+  cloud_->settle(asked, sdk::Verdict::taken());
 }
 
 void LogUpload::acked(std::uint64_t number) {
+  settle_pull(number);
   bool moved = false;
   while (!in_flight_.empty() && in_flight_.front().number <= number) {
     const InFlight& front = in_flight_.front();

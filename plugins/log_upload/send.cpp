@@ -3,6 +3,7 @@
 
 #include "chunk.hpp"
 #include "log_upload.hpp"
+#include "note.hpp"
 
 namespace hawser::log_upload {
 
@@ -95,7 +96,11 @@ bool LogUpload::send_chunk(const FilePtr& file, std::size_t have) {
   std::memcpy(buffer_.data() + begin, length.data(), length.size());
   std::memcpy(buffer_.data() + begin + length.size(), header.data(), header.size());
   const std::size_t bytes = length.size() + header.size() + cut.bytes;
-  const auto number = cloud_->send_durable(sdk::to_bytes(buffer_.data() + begin, bytes), HWS_COMPRESS);
+  if (file->fingerprint.bytes < std::min<std::uint64_t>(end, kFingerprintBytesMax)) {
+    file->fingerprint = take_fingerprint(file->descriptor.get(), end);
+  }
+  const auto number =
+      cloud_->send_source(to_note(*file, header), sdk::to_bytes(buffer_.data() + begin, bytes), HWS_COMPRESS);
   if (!number) {
     outbox_full_ = true;  // the source is paused: the file keeps it
     return false;
@@ -105,6 +110,29 @@ bool LogUpload::send_chunk(const FilePtr& file, std::size_t have) {
   file->sent = end;
   file->lost = 0;
   return true;
+}
+
+// The same message once more, from the file under whatever name it has now. Whether these are the same bytes is the
+// host's to see.
+std::optional<std::string> LogUpload::bytes_again(std::string_view source) const {
+  const auto note = read_note(source);
+  if (!note) return std::nullopt;
+  File other;
+  const FilePtr known = known_id(note->file_id);
+  const bool is_open = known && known->descriptor && size_of(*known) >= note->end_offset;
+  if (!is_open) {
+    other.path = note->path;
+    other.descriptor = find_again(note->path, note->inode, note->fingerprint);
+    if (!other.descriptor || size_of(other) < note->end_offset)
+      other.descriptor = find_copy(note->path, note->fingerprint, note->end_offset);
+    if (!other.descriptor) return std::nullopt;
+  }
+  const std::size_t size = static_cast<std::size_t>(note->end_offset - note->offset);
+  std::string bytes = big_endian_length(note->header.size()) + note->header;
+  const std::size_t head = bytes.size();
+  bytes.resize(head + size);
+  if (read_at(is_open ? *known : other, note->offset, bytes.data() + head, size) != size) return std::nullopt;
+  return bytes;
 }
 
 }  // namespace hawser::log_upload

@@ -25,9 +25,9 @@ void Monitoring::start() {
                             [this](std::uint64_t, std::string_view code, std::string_view message) {
                               host_.warn("the cloud refused a sample", {{"code", code}, {"message", message}});
                             },
-                        .writable = [this] { outbox_full_ = false; }},
+                        .writable = [this] { outbox_full_ = false; },
+                        .resumed = [this](std::uint64_t) { sample_and_wait(); }},
                        {.outbox_bytes = kOutboxBytes});
-  sample_and_wait();
   host_.health(HWS_READY);
 }
 

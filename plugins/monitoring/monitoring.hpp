@@ -9,10 +9,11 @@
 
 namespace hawser::monitoring {
 
-inline constexpr std::uint32_t kOutboxBytes = 8 * 1024 * 1024;  // what is kept while the cloud is away
+inline constexpr std::uint32_t kOutboxBytes = 1024 * 1024;  // on the way to the spool
 
 // The plugin hawser.monitoring: a sample at start, then one every interval, each sent as a durable message with its own
-// time. While the cloud is away samples wait in the outbox; when that is full new ones are dropped, counted and said.
+// time. While the cloud is away samples wait in the host's spool, also over restarts; when that is full new ones are
+// dropped, counted and said.
 class Monitoring {
  public:
   Monitoring(sdk::Context& host, Outside outside, std::string version);

@@ -44,6 +44,7 @@ struct Fixture {
   }
   FakeSubconnection& start(std::string_view config = "{}") {
     REQUIRE(host.start(config) == HWS_OK);
+    host.settle_down();  // resumed()
     return host.subconnection("monitoring");
   }
 };

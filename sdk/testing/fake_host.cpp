@@ -86,6 +86,12 @@ void FakeHost::stop(std::uint32_t deadline_ms) {
 void FakeHost::destroy() {
   if (self_) plugin_->destroy(self_);
   self_ = nullptr;
+  for (auto& [service, spool] : spools) {
+    while (spool.next > spool.accepted + 1) {
+      if (!spool.records.empty() && spool.records.back().message.number == spool.next - 1) spool.records.pop_back();
+      --spool.next;
+    }
+  }
   timers_.clear();
   watches_.clear();
   posts_.clear();
@@ -102,26 +108,31 @@ void FakeHost::timed(const std::function<void()>& callback) {
   longest_ = std::max(longest_, took);
 }
 
+void FakeHost::later(std::function<void()> call) {
+  const std::lock_guard lock(mutex_);
+  internal_.push_back(std::move(call));
+}
+
+// What the host itself has to say, and one post at a time, so that run_until() sees every state.
 bool FakeHost::run_posts() {
-  bool ran = false;
-  for (;;) {
-    if (!internal_.empty()) {
-      const auto call = std::move(internal_.front());
-      internal_.pop_front();
-      timed(call);
-      ran = true;
-      continue;
-    }
-    Callback next{};
+  for (bool ran = false;; ran = true) {
+    std::function<void()> next;
+    bool last = false;
     {
       const std::lock_guard lock(mutex_);
-      if (posts_.empty()) return ran;
-      next = posts_.front();
-      posts_.pop_front();
+      if (!internal_.empty()) {
+        next = std::move(internal_.front());
+        internal_.pop_front();
+      } else if (!posts_.empty()) {
+        next = [post = posts_.front()] { post.call(post.argument); };
+        posts_.pop_front();
+        last = true;
+      } else {
+        return ran;
+      }
     }
-    timed([&] { next.call(next.argument); });
-    ran = true;
-    return ran;  // one at a time, so that run_until sees every state
+    timed(next);
+    if (last) return true;
   }
 }
 

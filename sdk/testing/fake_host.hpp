@@ -39,6 +39,17 @@ struct SentMessage {
   std::uint32_t flags;
 };
 
+// What a host keeps on disk for one service. It outlives the host: give FakeHost::spools to the next one.
+struct FakeSpool {
+  struct Record {
+    SentMessage message;
+    std::optional<std::string> source;  // of send_source(); a real spool has length and checksum of the data then
+  };
+  std::uint64_t next = 1;  // number of the next message
+  std::uint64_t accepted = 0;
+  std::deque<Record> records;  // whose acked() has not returned
+};
+
 // What a plugin answered to a durable message.
 struct DurableAnswer {
   hws_status status;
@@ -66,21 +77,26 @@ class FakeSubconnection {
  public:
   std::string service, protocol;
   std::uint32_t outbox_bytes = 0, queue_bytes = 0;  // as the plugin asked
+  bool drop_oldest = false;
 
   // ---- what the test sees
-  std::vector<SentMessage> durable_sent;  // everything ever taken, in order
+  std::vector<SentMessage> durable_sent;  // everything that this instance ever handed over, in order
+  std::vector<SentMessage> resent;        // left by earlier instances and sent again at open()
+  std::vector<std::uint64_t> expired;     // given up: the plugin had not the same bytes any more
   std::vector<SentMessage> best_effort_sent;
   std::vector<std::string> texts_sent;
   std::vector<Settled> settled;
   std::uint64_t acked = 0;
-  std::size_t unacknowledged() const { return waiting_.size(); }
+  std::size_t unacknowledged() const;
   std::size_t unacknowledged_bytes() const;
 
   // ---- what the test does
   void open(std::string_view about = R"({"protocol":"test","max_message_bytes":1048576,"url":"wss://test"})");
   void close(std::string_view reason = "peer_closed", std::string_view detail = "", std::uint32_t retry_ms = 1000);
+  void accept(std::uint64_t number);  // for accepts_at_once = false
   void ack(std::uint64_t number);
   void ack_all();
+  std::optional<std::string> ask_source(std::uint64_t number);  // nothing: refused
   void nack(std::uint64_t number, std::string_view code, std::string_view message);
   void text(std::string_view json);
   void message(std::string_view data);
@@ -90,12 +106,17 @@ class FakeSubconnection {
   bool outbox_full = false;  // every durable send is answered E_AGAIN; follow up with writable()
   std::size_t max_message_bytes = 1024 * 1024;
   bool acks_at_once = false;  // each durable message is acknowledged in the next turn
+  bool accepts_at_once = true;
   void writable();
 
  private:
   friend class FakeHost;
   friend struct FakeHostTables;
-  hws_status take_durable(const void* data, std::size_t size, std::uint32_t flags, std::uint64_t* number);
+  hws_status take_durable(const void* data, std::size_t size, std::uint32_t flags, std::uint64_t* number,
+                          std::optional<std::string> source = std::nullopt);
+  FakeSpool& spool() const;
+  void resume();      // found() and resumed(), once
+  void send_again();  // what earlier instances left
   hws_subconn* handle() { return reinterpret_cast<hws_subconn*>(this); }
 
   FakeHost* host_ = nullptr;
@@ -103,9 +124,8 @@ class FakeSubconnection {
   void* user_ = nullptr;
   bool open_ = false;
   bool refused_once_ = false;
-  std::uint64_t next_number_ = 1;
+  bool resumed_ = false, sent_again_ = false;
   std::uint64_t next_from_cloud_ = 1;
-  std::deque<SentMessage> waiting_;
 };
 
 // Owned by the test; everything in it runs on the thread that made it, which is the plugin's service thread.
@@ -120,6 +140,7 @@ class FakeHost {
   FakeHost& operator=(const FakeHost&) = delete;
 
   // ---- before load()
+  std::map<std::string, FakeSpool> spools;  // by service; of the last host, for a plugin that starts again
   std::map<std::string, std::string> facts;  // what info() knows; "plugin.state_dir" among them
   bool has_actions = true;
   bool has_cloud = true;
@@ -132,7 +153,8 @@ class FakeHost {
   hws_status start(std::string_view config = "{}");
   hws_status configure(std::string_view config, bool apply);
   void stop(std::uint32_t deadline_ms = 1000);
-  void destroy();  // as a host that just exits: nothing is said to the plugin before
+  // As a host that is killed: nothing is said to the plugin before, and what was not accepted is in no spool.
+  void destroy();
   std::string refusal;
 
   // ---- running
@@ -193,7 +215,7 @@ class FakeHost {
   bool run_descriptors(int wait_ms);
   bool run_next_timer(Milliseconds until);
   void timed(const std::function<void()>& callback);
-  void later(std::function<void()> call) { internal_.push_back(std::move(call)); }
+  void later(std::function<void()> call);  // any thread
 
   hws_host table_{};
   const hws_plugin* plugin_ = nullptr;
@@ -205,7 +227,7 @@ class FakeHost {
   std::uint64_t next_timer_ = 1;
   std::map<std::uint64_t, Timer> timers_;
   std::map<int, Callback> watches_;
-  mutable std::mutex mutex_;  // logs, errors, health, posts, sends
+  mutable std::mutex mutex_;  // logs, errors, health, posts and internal_, sends
   std::deque<Callback> posts_;
   std::deque<std::function<void()>> internal_;
   std::vector<std::unique_ptr<FakeSubconnection>> subconnections_;

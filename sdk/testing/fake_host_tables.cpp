@@ -1,11 +1,13 @@
 #include "fake_host_tables.hpp"
 
+#include <algorithm>
 #include <cstring>
 
 namespace hawser::sdk::testing {
 
 namespace {
 constexpr std::size_t kPostsMax = 1024;
+constexpr std::size_t kSourceBytesMax = 4096;
 }
 
 hws_host FakeHostTables::host() {
@@ -29,7 +31,8 @@ hws_host FakeHostTables::host() {
 }
 
 const void* FakeHostTables::extension(hws_ctx* handle, const char* id) {
-  static const hws_host_subconn subconn = {sizeof(hws_host_subconn), open, send_durable, send, send_text, settle};
+  static const hws_host_subconn subconn = {
+      sizeof(hws_host_subconn), open, send_durable, send, send_text, settle, send_source};
   static const hws_host_action action = {sizeof(hws_host_action), run_action};
   static const hws_host_cloud cloud = {sizeof(hws_host_cloud), reached};
   if (std::strcmp(id, HWS_EXT_SUBCONN) == 0) return &subconn;
@@ -105,9 +108,11 @@ hws_status FakeHostTables::open(hws_ctx* handle, const hws_subconn_params* param
   made->protocol = params->protocol;
   made->outbox_bytes = params->outbox_bytes;
   made->queue_bytes = params->queue_bytes;
-  made->events_ = *events;
+  made->drop_oldest = (params->flags & HWS_DROP_OLDEST) != 0;
+  std::memcpy(&made->events_, events, std::min<std::size_t>(events->size, sizeof made->events_));
   made->user_ = user;
   *out = made->handle();
+  host.later([opened = made.get()] { opened->resume(); });
   host.subconnections_.push_back(std::move(made));
   return HWS_OK;
 }
@@ -115,6 +120,13 @@ hws_status FakeHostTables::open(hws_ctx* handle, const hws_subconn_params* param
 hws_status FakeHostTables::send_durable(hws_subconn* handle, const void* data, std::size_t size, std::uint32_t flags,
                                         std::uint64_t* number) {
   return of(handle).take_durable(data, size, flags, number);
+}
+
+hws_status FakeHostTables::send_source(hws_subconn* handle, hws_str source, const void* data, std::size_t size,
+                                       std::uint32_t flags, std::uint64_t* number) {
+  if (!of(handle).events_.source) return HWS_E_UNSUPPORTED;
+  if (source.len > kSourceBytesMax) return HWS_E_INVALID;
+  return of(handle).take_durable(data, size, flags, number, text(source));
 }
 
 hws_status FakeHostTables::send(hws_subconn* handle, const void* data, std::size_t size, std::uint32_t flags) {

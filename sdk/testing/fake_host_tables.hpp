@@ -31,6 +31,8 @@ struct FakeHostTables {
   static hws_status send(hws_subconn*, const void* data, std::size_t size, std::uint32_t flags);
   static hws_status send_text(hws_subconn*, hws_str json);
   static hws_status settle(hws_subconn*, std::uint64_t number, hws_status verdict, hws_str why);
+  static hws_status send_source(hws_subconn*, hws_str source, const void* data, std::size_t size, std::uint32_t flags,
+                                std::uint64_t* number);
 
   static hws_status run_action(hws_ctx*, hws_str name, void (*done)(void*, std::int32_t, hws_str, hws_str), void* user);
   static hws_status reached(hws_ctx*, std::uint32_t timeout_ms, void (*done)(void*, hws_status, hws_str), void* user);

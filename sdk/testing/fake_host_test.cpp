@@ -195,6 +195,83 @@ TEST_CASE("every event of a subconnection arrives, and every send is recorded") 
   CHECK(end.settled.at(0).why == "after all");
 }
 
+TEST_CASE("[sdk-7] a message is accepted, survives kill -9, and is found, sent again and acknowledged by the next instance") {
+  std::vector<std::string> seen;
+  std::string bytes = "the bytes";
+  Subconnection* cloud = nullptr;
+  const auto start = [&](Context& context) {
+    SubconnectionHandlers on;
+    on.accepted = [&](std::uint64_t number) { seen.push_back("accepted " + std::to_string(number)); };
+    on.acked = [&](std::uint64_t number) { seen.push_back("acked " + std::to_string(number)); };
+    on.nacked = [&](std::uint64_t number, std::string_view code, std::string_view) {
+      seen.push_back("nacked " + std::to_string(number) + " " + std::string(code));
+    };
+    on.found = [&](std::uint64_t number, std::string_view source) {
+      seen.push_back("found " + std::to_string(number) + " " + std::string(source));
+    };
+    on.resumed = [&](std::uint64_t next) { seen.push_back("resumed " + std::to_string(next)); };
+    on.source = [&](std::uint64_t, std::string_view source) {
+      return source == "where" ? std::optional(bytes) : std::nullopt;
+    };
+    cloud = &context.open("probe", "test.probe.v1", std::move(on), {.drop_oldest = true});
+  };
+  std::map<std::string, FakeSpool> disk;
+  {
+    Started probe(start);
+    probe.host.settle_down();
+    CHECK(cloud->send_source("where", to_bytes(bytes)).value() == 1);
+    CHECK(cloud->send_durable(to_bytes("copied")).value() == 2);
+    probe.host.settle_down();
+    probe.host.subconnection().accepts_at_once = false;
+    CHECK(cloud->send_source("elsewhere", to_bytes("never in a spool")).value() == 3);
+    CHECK_THROWS_AS(cloud->send_source(std::string(4097, 'x'), to_bytes("y")), Error);
+    CHECK(probe.host.subconnection().drop_oldest);
+    probe.host.destroy();
+    disk = probe.host.spools;
+  }
+  CHECK(seen == std::vector<std::string>{"resumed 1", "accepted 1", "accepted 2"});
+  seen.clear();
+  const bool is_there = GENERATE(true, false);
+  if (!is_there) bytes = "other bytes";
+  FakeHost host;
+  host.spools = disk;
+  Probe::on_start = start;
+  REQUIRE(host.load(Binding<Probe>::table));
+  REQUIRE(host.start() == HWS_OK);
+  FakeSubconnection& end = host.subconnection();
+  end.open();
+  end.ack_all();
+  if (is_there) {
+    CHECK(end.resent.size() == 2);
+    CHECK(seen == std::vector<std::string>{"found 1 where", "resumed 3", "acked 2"});
+  } else {
+    CHECK(end.resent.size() == 1);
+    CHECK(seen == std::vector<std::string>{"found 1 where", "resumed 3", "nacked 1 expired", "acked 2"});
+  }
+  CHECK(end.unacknowledged() == 0);
+  CHECK(cloud->send_durable(to_bytes("next")).value() == 3);
+}
+
+TEST_CASE("until its spool is read a plugin sends nothing, and is told when it may") {
+  std::vector<std::string> seen;
+  Subconnection* cloud = nullptr;
+  Started probe([&](Context& context) {
+    cloud = &context.open("probe", "test.probe.v1",
+                          {.writable = [&] { seen.push_back("writable"); },
+                           .resumed = [&](std::uint64_t) { seen.push_back("resumed"); }});
+    CHECK_FALSE(cloud->send_durable(to_bytes("early")).has_value());
+  });
+  probe.host.settle_down();
+  CHECK(seen == std::vector<std::string>{"resumed", "writable"});
+  CHECK(cloud->send_durable(to_bytes("now")).value() == 1);
+}
+
+TEST_CASE("a plugin that cannot give the bytes again is not allowed to keep them in its file") {
+  Subconnection* cloud = nullptr;
+  Started probe([&](Context& context) { cloud = &context.open("probe", "test.probe.v1", {}); });
+  CHECK_THROWS_AS(cloud->send_source("where", to_bytes("x")), Error);
+}
+
 TEST_CASE("an action's result and the cloud's sign of life come exactly once") {
   std::string seen;
   Context* context = nullptr;

@@ -1,4 +1,5 @@
 #include <algorithm>
+#include <stdexcept>
 
 #include "fake_host.hpp"
 
@@ -15,15 +16,68 @@ hws_status append_to_string(void* to, const void* data, std::size_t size) {
 }
 }  // namespace
 
+FakeSpool& FakeSubconnection::spool() const { return host_->spools[service]; }
+
+std::size_t FakeSubconnection::unacknowledged() const { return spool().records.size(); }
+
 std::size_t FakeSubconnection::unacknowledged_bytes() const {
   std::size_t bytes = 0;
-  for (const auto& message : waiting_) bytes += message.data.size();
+  for (const auto& record : spool().records) bytes += record.message.data.size();
   return bytes;
 }
 
+void FakeSubconnection::resume() {
+  if (resumed_) return;
+  resumed_ = true;
+  const std::uint64_t next = spool().next;
+  for (const auto& record : std::deque<FakeSpool::Record>(spool().records)) {
+    if (!record.source || !events_.found) continue;
+    host_->timed([&] { events_.found(user_, handle(), record.message.number, view(*record.source)); });
+  }
+  host_->timed([&] { events_.resumed ? events_.resumed(user_, handle(), next) : void(); });
+  if (refused_once_ && !outbox_full) writable();
+}
+
+void FakeSubconnection::send_again() {
+  if (sent_again_) return;
+  sent_again_ = true;
+  for (const auto& record : std::deque<FakeSpool::Record>(spool().records)) {
+    const auto& message = record.message;
+    if (!durable_sent.empty() && message.number >= durable_sent.front().number) return;
+    if (!record.source || ask_source(message.number) == message.data) {
+      resent.push_back(message);
+    } else {
+      expired.push_back(message.number);
+      nack(message.number, "expired", "the plugin has not the same bytes any more");
+    }
+  }
+}
+
+std::optional<std::string> FakeSubconnection::ask_source(std::uint64_t number) {
+  std::optional<std::string> source;
+  for (const auto& record : spool().records) {
+    if (record.message.number == number) source = record.source;
+  }
+  if (!source) throw std::runtime_error("number " + std::to_string(number) + " was not sent by send_source()");
+  std::string bytes;
+  const hws_sink out{&bytes, append_to_string};
+  hws_status status = HWS_E_FAIL;
+  host_->timed([&] { status = events_.source(user_, handle(), number, view(*source), &out); });
+  return status == HWS_OK ? std::optional(bytes) : std::nullopt;
+}
+
 void FakeSubconnection::open(std::string_view about) {
+  resume();
   open_ = true;
   host_->timed([&] { events_.opened ? events_.opened(user_, handle(), view(about)) : void(); });
+  send_again();
+}
+
+void FakeSubconnection::accept(std::uint64_t number) {
+  resume();
+  if (number <= spool().accepted || number >= spool().next) return;
+  spool().accepted = number;
+  host_->timed([&] { events_.accepted ? events_.accepted(user_, handle(), number) : void(); });
 }
 
 void FakeSubconnection::close(std::string_view reason, std::string_view detail, std::uint32_t retry_ms) {
@@ -34,14 +88,16 @@ void FakeSubconnection::close(std::string_view reason, std::string_view detail, 
 }
 
 void FakeSubconnection::ack(std::uint64_t number) {
-  while (!waiting_.empty() && waiting_.front().number <= number) waiting_.pop_front();
+  accept(number);  // only what is in the spool is sent
   acked = std::max(acked, number);
   host_->timed([&] { events_.acked ? events_.acked(user_, handle(), number) : void(); });
+  auto& records = spool().records;
+  while (!records.empty() && records.front().message.number <= number) records.pop_front();
   if (refused_once_ && !outbox_full) writable();
 }
 
 void FakeSubconnection::ack_all() {
-  if (!waiting_.empty()) ack(waiting_.back().number);
+  if (!spool().records.empty()) ack(spool().records.back().message.number);
 }
 
 void FakeSubconnection::nack(std::uint64_t number, std::string_view code, std::string_view message) {
@@ -76,18 +132,20 @@ void FakeSubconnection::writable() {
 }
 
 hws_status FakeSubconnection::take_durable(const void* data, std::size_t size, std::uint32_t flags,
-                                           std::uint64_t* number) {
-  const std::lock_guard lock(host_->mutex_);
+                                           std::uint64_t* number, std::optional<std::string> source) {
+  std::unique_lock lock(host_->mutex_);
   if (size > max_message_bytes) return HWS_E_INVALID;
   const std::size_t limit = outbox_bytes != 0 ? outbox_bytes : kOutboxBytesDefault;
-  if (outbox_full || unacknowledged_bytes() + size > limit) {
+  if (!resumed_ || outbox_full || unacknowledged_bytes() + size > limit) {
     refused_once_ = true;
     return HWS_E_AGAIN;
   }
-  const std::uint64_t given = next_number_++;
+  const std::uint64_t given = spool().next++;
   durable_sent.push_back({given, std::string(static_cast<const char*>(data), size), flags});
-  waiting_.push_back(durable_sent.back());
+  spool().records.push_back({durable_sent.back(), std::move(source)});
   if (number) *number = given;
+  lock.unlock();
+  if (accepts_at_once) host_->later([this, given] { accept(given); });
   if (acks_at_once) host_->later([this, given] { ack(given); });
   return HWS_OK;
 }

@@ -1,5 +1,6 @@
 """hawserd and hawserctl under test."""
 
+import itertools
 import json
 import os
 import signal
@@ -8,13 +9,18 @@ from pathlib import Path
 import basics
 import processes
 
+FIRST_UID, UIDS_EACH, RANGES = 1879048192, 1000, 250_000
+_agents = itertools.count()
+
 
 class Agent:
     """Owned by a World. Everything of it lives in <world>/<name>: config/, state/, run/."""
 
     def __init__(self, world, port, ca_file, *, name="device", serial=None, domain="localhost", site="branch-042",
                  authentication_port=None, keepalive_s=180, keepalive_count=3, ping_s=60, plugins=None,
-                 plugin_files=None, plugin_dir=None, log_level="debug"):
+                 plugin_files=None, plugin_dir=None, log_level="debug", servers=None, development_mode=True):
+        """`servers`: {domain: [ports]} in place of `domain` and `port`; the first is the primary. `development_mode`:
+        plugins that nobody signed are loaded, as those of a build tree are."""
         self.world, self.name = world, name
         self.folder = world.folder / name
         self.config, self.state_dir = self.folder / "config", self.folder / "state"
@@ -30,16 +36,23 @@ class Agent:
         lines = [f'[device]\nserial = "{self.serial}"\nmodel = "HW-1"\nsite = "{site}"', '[cloud]\nkind = "generic"']
         if authentication_port:
             lines.append(f"authentication_port = {authentication_port}")
-        lines.append(f'[[cloud.server]]\nrole = "primary"\ndomain = "{domain}"')
-        if port:
-            lines.append(f"ports = [{port}]")
+        for number, (each, ports) in enumerate((servers or {domain: [port] if port else []}).items()):
+            lines.append(f'[[cloud.server]]\nrole = "{"backup" if number else "primary"}"\ndomain = "{each}"')
+            if ports:
+                lines.append(f"ports = {list(ports)}")
         lines += [f'[cloud.keepalive]\ninterval = "{keepalive_s}s"\ncount = {keepalive_count}',
                   f'[cloud.ping]\ninterval = "{ping_s}s"', f'[cloud.tls]\nca_file = "{ca_file}"',
-                  f"[plugins]\nenabled = {json.dumps(enabled)}", f'[log]\nlevel = "{log_level}"']
+                  f"[plugins]\nfirst_uid = {self.first_uid()}\nenabled = {json.dumps(enabled)}",
+                  f"development_mode = {json.dumps(development_mode)}",
+                  f'[log]\nlevel = "{log_level}"']
         self.write_config("hawser.toml", "\n".join(lines) + "\n")
         files = {"hawser.monitoring": '[config]\ninterval = "1s"\n', **(plugin_files or {})}
         for plugin, text in files.items():
             self.write_config(f"plugins.d/{plugin}.toml", text)
+
+    def first_uid(self):
+        """A range of users of its own: the limit of processes is counted per user, over all agents of the machine."""
+        return FIRST_UID + (os.getpid() * 16 + next(_agents)) % RANGES * UIDS_EACH
 
     def write_config(self, name, text):
         path = self.config / name
@@ -51,12 +64,13 @@ class Agent:
     def arguments(self):
         return [basics.built("hawserd"), "--config", self.config, "--state-dir", self.state_dir,
                 "--runtime-dir", self.runtime_dir, "--plugin-dir", self.plugin_dir,
-                "--host-program", basics.built("hawser-host")]
+                "--host-program", basics.built("hawser-host"),
+                "--ctl-program", basics.built("hawserctl")]
 
-    def start(self):
+    def start(self, **options):
         self._starts += 1
         suffix = f"-{self._starts}" if self._starts > 1 else ""
-        self.program = self.world.start(f"{self.name}{suffix}", self.arguments())
+        self.program = self.world.start(f"{self.name}{suffix}", self.arguments(), place="device", **options)
         return self
 
     def stop(self):
@@ -79,9 +93,10 @@ class Agent:
 
     # ---- hawserctl
 
-    def ctl(self, *arguments, expect=0, limit=20):
-        return self.world.run([basics.built("hawserctl"), "--socket", self.socket, *arguments], expect=expect,
-                              limit=limit)
+    def ctl(self, *arguments, **options):
+        folder = () if "--config" in arguments else ("--config", self.config, "--state-dir", self.state_dir)
+        return self.world.run([basics.built("hawserctl"), "--socket", self.socket, *folder, *arguments],
+                              **{"limit": 20, **options})
 
     def state(self):
         """The JSON of `hawserctl state`, or {} while the agent does not answer."""

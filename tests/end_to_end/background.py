@@ -5,12 +5,19 @@ import threading
 
 
 class Background:
-    """Owned by a test's World. run() is for the test's thread, everything else for the loop's."""
+    """Owned by a test's World. run() is for the test's thread, everything else for the loop's. `enter` is called on the
+    loop's thread before the loop runs: it moves the thread into a network namespace."""
 
-    def __init__(self):
+    def __init__(self, enter=None):
         self.loop = asyncio.new_event_loop()
-        self._thread = threading.Thread(target=self.loop.run_forever, name="background", daemon=True)
+        self._enter = enter
+        self._thread = threading.Thread(target=self._run, name="background", daemon=True)
         self._thread.start()
+
+    def _run(self):
+        if self._enter:
+            self._enter()
+        self.loop.run_forever()
 
     def run(self, coroutine, limit=20):
         return asyncio.run_coroutine_threadsafe(coroutine, self.loop).result(limit)

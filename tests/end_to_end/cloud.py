@@ -7,27 +7,29 @@ import basics
 
 
 class Cloud:
-    """Owned by a World. `hawser-cloud init` has run in <world>/<name>; ports are free ones of 127.0.0.1."""
+    """Owned by a World. `hawser-cloud init` has run in <world>/<name>; ports are free ones of 127.0.0.1 unless told."""
 
-    def __init__(self, world, *, name="cloud", serials=()):
+    def __init__(self, world, *, name="cloud", serials=(), listen="127.0.0.1", names=(), auth_port=None, port=None):
         self.world, self.name = world, name
         self.folder = world.folder / name
         self.config, self.ca_file = self.folder / "cloud.toml", self.folder / "ca.crt"
-        self.auth_port, self.port = basics.free_port(), basics.free_port()
+        self.auth_port, self.port = auth_port or basics.free_port(), port or basics.free_port()
         self.program = None
         self._starts = 0
-        self.run("init", self.folder, "--listen", "127.0.0.1", "--auth-port", self.auth_port,
-                 "--connection-port", self.port)
+        self.run("init", self.folder, "--listen", listen, "--auth-port", self.auth_port, "--connection-port", self.port,
+                 *(word for each in names for word in ("--name", each)))
         for serial in serials:
             self.add(serial)
 
     # ---- serving
 
+    def arguments(self):
+        return [basics.built("hawser-cloud"), "serve", "--config", self.config]
+
     def start(self):
         self._starts += 1
         suffix = f"-{self._starts}" if self._starts > 1 else ""
-        self.program = self.world.start(f"{self.name}{suffix}",
-                                        [basics.built("hawser-cloud"), "serve", "--config", self.config])
+        self.program = self.world.start(f"{self.name}{suffix}", self.arguments(), place="cloud")
         self.program.wait_line("listening")
         return self
 
@@ -43,11 +45,11 @@ class Cloud:
 
     # ---- the command line
 
-    def run(self, *arguments, expect=0, limit=30):
-        return self.world.run([basics.built("hawser-cloud"), *arguments], expect=expect, limit=limit)
+    def run(self, *arguments, **options):
+        return self.world.run([basics.built("hawser-cloud"), *arguments], **options)
 
-    def command(self, *arguments, expect=0, limit=30):
-        return self.run(*arguments, "--config", self.config, expect=expect, limit=limit)
+    def command(self, *arguments, **options):
+        return self.run(*arguments, "--config", self.config, **options)
 
     def add(self, serial):
         return self.command("device", "add", serial)

@@ -13,7 +13,7 @@ from pathlib import Path
 import processes
 from agent import Agent
 from background import Background
-from basics import SERIAL
+from basics import BUILD, SERIAL
 from certificates import Authority
 from cloud import Cloud
 from program import SLOWNESS, Program
@@ -26,6 +26,7 @@ class World:
 
     def __init__(self):
         self.folder = Path(tempfile.mkdtemp(prefix="hawser-"))  # short, for the path of a Unix socket has 107 bytes
+        self.folder.chmod(0o711)  # plugins run as users of their own, who pass it on the way to their state
         self.programs = []
         self.left_running = []
         self._parts = []
@@ -45,10 +46,14 @@ class World:
             self._authority = Authority(self.folder / "authority")
         return self._authority
 
-    def start(self, name, arguments, **options):
+    def prefix(self, place):
+        """The words before a program that runs at this place ("device", "cloud"). Here there is one place only."""
+        return []
+
+    def start(self, name, arguments, *, place="", **options):
         """Starts any program; its log is <folder>/log/<name>.log."""
         (self.folder / "log").mkdir(exist_ok=True)
-        program = Program(name, arguments, self.folder / "log" / f"{name}.log", **options)
+        program = Program(name, [*self.prefix(place), *arguments], self.folder / "log" / f"{name}.log", **options)
         self.programs.append(program)
         return program
 
@@ -65,15 +70,26 @@ class World:
         self._parts.append(cloud)
         return cloud
 
-    def proxy(self, target):
-        proxy = Proxy(self.background, target)
+    def fleet(self, names, **options):
+        """Scripted clouds by name, each a server of its own that knows nothing of the others. The names must be known to
+        the agent: in the network lab they are, elsewhere only localhost and 127.0.0.1 serve."""
+        return {name: self.scripted_cloud(name=name, **options) for name in names}
+
+    def proxy(self, target, **options):
+        proxy = Proxy(self.background, target, **options)
         self._parts.append(proxy)
         return proxy
 
-    def run(self, arguments, *, limit=30, expect=0, environment=None):
-        """Runs a command to its end; `expect` None takes any exit code. Returns the CompletedProcess with text."""
-        arguments = [str(argument) for argument in arguments]
-        done = subprocess.run(arguments, stdin=subprocess.DEVNULL, capture_output=True, text=True, env=environment,
+    @property
+    def faults(self):
+        """What the device did against the protocol, as the scripted clouds saw it."""
+        return [fault for part in self._parts for fault in getattr(part, "faults", [])]
+
+    def run(self, arguments, *, place="", limit=30, expect=0, environment=None, text=""):
+        """Runs a command to its end; `expect` None takes any exit code. `text`: what it reads from standard input. Returns
+        the CompletedProcess with text."""
+        arguments = [str(argument) for argument in [*self.prefix(place), *arguments]]
+        done = subprocess.run(arguments, input=text, capture_output=True, text=True, env=environment,
                               timeout=limit * SLOWNESS)
         if expect is not None and done.returncode != expect:
             raise AssertionError(f"{' '.join(arguments)}\nended with {done.returncode}, not {expect}\n"
@@ -94,15 +110,22 @@ class World:
     def close(self):
         """Ends everything. Afterwards `left_running` names what outlived its parent, which is a fault."""
         for program in reversed(self.programs):
-            if program.running():
+            if program.foreign:
+                processes.end_all([program.pid, *processes.descendants(program.pid)] if program.running() else [])
+            elif program.running():
                 try:
                     program.stop()
                 except AssertionError as slow:
                     self.left_running.append(f"{program.name}: {slow}")
         mine = {program.pid for program in self.programs}
-        deadline = time.monotonic() + 2 * SLOWNESS
+        began = time.monotonic()
+
+        def in_time(pid):
+            """Ours end at once; the scripts of a DHCP client by themselves, on a busy machine later."""
+            grace = 2 if str(BUILD) in processes.command_line(pid) else 20
+            return time.monotonic() < began + grace * SLOWNESS
         while (orphans := [pid for pid in processes.children(os.getpid()) if pid not in mine]) \
-                and time.monotonic() < deadline:
+                and any(in_time(pid) for pid in orphans):
             time.sleep(0.02)
         self.left_running += [f"{pid}: {processes.command_line(pid)}" for pid in orphans]
         processes.end_all(orphans)

@@ -63,6 +63,22 @@ def pss_kib(pid):
     return 0
 
 
+def rss_kib(pid):
+    """Resident memory; 0 for a process that is gone."""
+    try:
+        return int(Path(f"/proc/{pid}/statm").read_text().split()[1]) * (os.sysconf("SC_PAGE_SIZE") // 1024)
+    except (OSError, IndexError):
+        return 0
+
+
+def anonymous_kib(pid):
+    """Memory of the process's own: what others share, or cease to share, does not move it."""
+    for line in Path(f"/proc/{pid}/status").read_text().splitlines():
+        if line.startswith("RssAnon:"):
+            return int(line.split()[1])
+    raise AssertionError(f"process {pid} has no RssAnon")
+
+
 def tcp_connections(pid):
     """How many established TCP connections the process holds."""
     inodes = set()

@@ -14,10 +14,11 @@ _LINES_KEPT = 4000
 
 
 class Program:
-    """One child process. Its output goes to `log_file` and to waiting tests, line by line."""
+    """One child process. Its output goes to `log_file` and to waiting tests, line by line. `foreign`: of another
+    project, so that how it ends is not under test, and it is killed with all it started."""
 
-    def __init__(self, name, arguments, log_file, environment=None, cwd=None):
-        self.name = name
+    def __init__(self, name, arguments, log_file, environment=None, cwd=None, foreign=False):
+        self.name, self.foreign = name, foreign
         self.log_file = log_file
         self.arguments = [str(argument) for argument in arguments]
         self._lines = collections.deque(maxlen=_LINES_KEPT)
@@ -43,6 +44,12 @@ class Program:
         with self._changed:
             return list(self._lines)
 
+    def lines_since(self, mark):
+        """Those that are kept."""
+        with self._changed:
+            first = self._count - len(self._lines)
+            return list(self._lines)[max(0, mark - first):]
+
     def text(self):
         return "\n".join(self.lines())
 
@@ -65,6 +72,11 @@ class Program:
                 if left <= 0 or (not self.running() and not self._reader.is_alive()):
                     raise AssertionError(f"{self.name} wrote no line like /{pattern}/ within {limit} s")
                 self._changed.wait(min(left, 0.5))
+
+    def count_lines(self, pattern, since=0):
+        """In how many lines from `since` on the regular expression is found, of those that are kept."""
+        compiled = re.compile(pattern)
+        return sum(bool(compiled.search(line)) for line in self.lines_since(since))
 
     def wait_end(self, limit=10):
         """The exit code."""

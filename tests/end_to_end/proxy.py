@@ -3,12 +3,14 @@
 import asyncio
 import socket
 import struct
+import time
 
 _CHUNK = 64 * 1024
 
 
 class Proxy:
-    """Passes to 127.0.0.1:`target`. Switches may be turned at any time; they hold for new and open connections alike.
+    """Listens on `listen` and passes to port `target` of `host`. Switches may be turned at any time; they hold for new
+    and open connections alike.
 
     slice_bytes  at most so many bytes a segment, each handed to the kernel alone (0: as they come)
     delay_s      waits before each piece that goes to the client
@@ -16,15 +18,17 @@ class Proxy:
     refusing     new connections are reset at once
     """
 
-    def __init__(self, background, target, port=0):
+    def __init__(self, background, target, port=0, listen="127.0.0.1", host="127.0.0.1"):
         self.background = background
-        self.target = target
+        self.target, self.host, self.listen = target, host, listen
         self.slice_bytes = 0
         self.delay_s = 0.0
         self.refusing = False
         self.connections = 0
         self.to_target = 0
         self.to_client = 0
+        self.round_trips = 0  # one for each TCP handshake, and one for each time that the client spoke and was answered
+        self.accepted_at = self.cut_at = 0.0  # time.monotonic() of the newest
         self._open = set()
         self._flowing = None
         self._server = None
@@ -33,7 +37,7 @@ class Proxy:
     async def _start(self, port):
         self._flowing = asyncio.Event()
         self._flowing.set()
-        self._server = await asyncio.start_server(self._accept, "127.0.0.1", port)
+        self._server = await asyncio.start_server(self._accept, self.listen, port)
         self.port = self._server.sockets[0].getsockname()[1]
 
     def stall(self):
@@ -56,17 +60,19 @@ class Proxy:
         self.background.run(stop())
 
     def _cut(self):
+        self.cut_at = time.monotonic()
         for pair in list(self._open):
             for writer in pair:
                 _reset(writer)
 
     async def _accept(self, reader, writer):
         self.connections += 1
+        self.accepted_at = time.monotonic()
         if self.refusing:
             _reset(writer)
             return
         try:
-            far_reader, far_writer = await asyncio.open_connection("127.0.0.1", self.target)
+            far_reader, far_writer = await asyncio.open_connection(self.host, self.target)
         except OSError:
             _reset(writer)
             return
@@ -74,15 +80,17 @@ class Proxy:
             each.get_extra_info("socket").setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         pair = (writer, far_writer)
         self._open.add(pair)
+        self.round_trips += 1
+        client_spoke = asyncio.Event()
         try:
-            await asyncio.gather(self._pass(reader, far_writer, to_client=False),
-                                 self._pass(far_reader, writer, to_client=True))
+            await asyncio.gather(self._pass(reader, far_writer, client_spoke, to_client=False),
+                                 self._pass(far_reader, writer, client_spoke, to_client=True))
         finally:
             self._open.discard(pair)
             for each in pair:
                 each.close()
 
-    async def _pass(self, reader, writer, to_client):
+    async def _pass(self, reader, writer, client_spoke, to_client):
         try:
             while data := await reader.read(_CHUNK):
                 step = self.slice_bytes or len(data)
@@ -97,8 +105,13 @@ class Proxy:
                         await asyncio.sleep(0)  # lets the other end read this piece alone
                     if to_client:
                         self.to_client += len(piece)
+                        self.round_trips += client_spoke.is_set()
+                        client_spoke.clear()
                     else:
                         self.to_target += len(piece)
+                        client_spoke.set()
+            if not to_client:
+                client_spoke.clear()  # it has left, and waits for no answer to its farewell
             writer.write_eof()
         except OSError:
             _reset(writer)

@@ -19,15 +19,17 @@ PROTOCOLS = {"monitoring": "hawser.monitoring.v1", "log_upload": "hawser.log.v1"
 
 
 class ScriptedCloud:
-    """Three TLS listeners on 127.0.0.1: `auth_port`, `main_port` (named by the registration), `service_port` (by grants).
+    """Three TLS listeners: `auth_port`, `main_port` (named by the registration), `service_port` (by grants).
 
     Made and used by the test's thread; everything with `async` runs on the background loop."""
 
-    def __init__(self, background, authority, serials, *, certificates=None, main_host="localhost",
-                 service_host="localhost"):
-        """`certificates`: {"auth" | "main" | "service": (chain, key)} where the usual one, for localhost, will not do."""
-        self.background, self.serials = background, set(serials)
-        self.main_host, self.service_host = main_host, service_host
+    def __init__(self, background, authority, serials, *, certificates=None, name="localhost",
+                 main_host=None, service_host=None, listen="127.0.0.1", ports=(0, 0, 0)):
+        """`name`: how devices know it; registration and grants name `main_host` and `service_host`, else the same name.
+        `certificates`: {"auth" | "main" | "service": (chain, key)} where the usual one, for `name`, will not do.
+        `ports`: for authentication, connections and services; 0 is a free one."""
+        self.background, self.serials, self.name, self.listen = background, set(serials), name, listen
+        self.main_host, self.service_host = main_host or name, service_host or name
         self.record = Record()
         self.faults = []             # what the device did against the protocol
         self.keepalive_acks = True
@@ -35,7 +37,9 @@ class ScriptedCloud:
         self.early = b""             # frames that come in one TLS record with the 101 of the main connection
         self.mute = False            # new WebSockets answer nothing, not even pings
         self.acks = True             # durable messages are acknowledged
+        self.echoes = set()          # services whose best-effort messages go back as they came, unrecorded: there are many
         self.spread_s = 0
+        self.headers = {}            # on every HTTP answer besides its own, such as a Date
         self.grant_limits = {"expires_in": 3600, "max_message_bytes": 1048576, "max_in_flight_messages": 4096,
                              "max_in_flight_bytes": 8388608, "ping_s": 60}
         self.services = dict(PROTOCOLS)
@@ -48,10 +52,9 @@ class ScriptedCloud:
         self._nonces, self._tokens, self._grants = set(), set(), {}
         self._next, self._always = {}, {}
         self._servers, self._writers = [], set()
-        usual, special = authority.issue(["localhost", "127.0.0.1"]), certificates or {}
-        self.auth_port = self._listen(*special.get("auth", usual))
-        self.main_port = self._listen(*special.get("main", usual))
-        self.service_port = self._listen(*special.get("service", usual))
+        usual, special = authority.issue([name, listen]), certificates or {}
+        self._listeners = [(special.get(step, usual), port) for step, port in zip(("auth", "main", "service"), ports)]
+        self.open()
 
     # ---- the script
 
@@ -68,6 +71,11 @@ class ScriptedCloud:
                 script.clear()
             else:
                 script.pop(step, None)
+
+    def adopt(self, other):
+        """Knows what the other one knew, as a server that was started again or that shares its database."""
+        for name in ("_tokens", "_nonces", "_grants", "streams", "messages", "serials"):
+            setattr(self, name, getattr(other, name))
 
     def forget_tokens(self):
         """As after a loss of the cloud's memory: every token given out is void."""
@@ -91,6 +99,31 @@ class ScriptedCloud:
         """Queues a durable message for the device, sent on this or the next subconnection. Returns its number."""
         return self.background.run(Subconnection.push(self, service, message))
 
+    def socket_of(self, service=None):
+        """The newest main connection's WebSocket, or a service's."""
+        return (self.subconnections[service] if service else self.main).socket
+
+    def send_raw(self, data, service=None):
+        """Bytes as they are, in a frame or not."""
+        self.background.run(self.socket_of(service).send_raw(data))
+
+    def ping(self, service=None, limit=20):
+        """Sends a WebSocket ping, waits for its pong, and returns the seconds between."""
+        return self.background.run(self.socket_of(service).ping(), limit)
+
+    def stop_reading(self, service=None):
+        self.background.call(self.socket_of(service).flowing.clear)
+
+    def read_on(self, service=None):
+        self.background.call(self.socket_of(service).flowing.set)
+
+    def half_close(self, service=None):
+        self.background.call(self.socket_of(service).half_close)
+
+    def abort(self, service=None):
+        """Ends one TCP connection without a word."""
+        self.background.call(self.socket_of(service).writer.transport.abort)
+
     def drop_all(self):
         """Ends every TCP connection without a word."""
         def drop():
@@ -98,10 +131,18 @@ class ScriptedCloud:
                 writer.transport.abort()
         self.background.call(drop)
 
+    def open(self):
+        """Listens (again), on the same ports."""
+        taken = [self._listen(*certificate, port) for certificate, port in self._listeners]
+        self.auth_port, self.main_port, self.service_port = taken
+        self._listeners = [(certificate, port) for (certificate, _), port in zip(self._listeners, taken)]
+
     def close(self):
+        """Nothing listens any more, and every connection is gone: a server that is down."""
         def stop():
             for server in self._servers:
                 server.close()
+            self._servers.clear()
         self.background.call(stop)
         self.drop_all()
 
@@ -111,13 +152,13 @@ class ScriptedCloud:
 
     # ---- listening
 
-    def _listen(self, chain, key):
+    def _listen(self, chain, key, port):
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         context.minimum_version = ssl.TLSVersion.TLSv1_2
         context.load_cert_chain(chain, key)
 
         async def start():
-            server = await asyncio.start_server(self._accept, "127.0.0.1", 0, ssl=context, ssl_handshake_timeout=30)
+            server = await asyncio.start_server(self._accept, self.listen, port, ssl=context, ssl_handshake_timeout=30)
             self._servers.append(server)
             return server.sockets[0].getsockname()[1]
         return self.background.run(start())
@@ -125,7 +166,7 @@ class ScriptedCloud:
     async def _accept(self, reader, writer):
         self._writers.add(writer)
         port = writer.get_extra_info("sockname")[1]
-        self.record.add("tls", port)
+        self.record.add("tls", port, resumed=bool(writer.get_extra_info("ssl_object").session_reused))
         try:
             while (request := await read_request(reader)) and await self._serve(request, port, reader, writer):
                 pass
@@ -147,6 +188,7 @@ class ScriptedCloud:
         answer = self._scripted(step, request)
         if answer is None:
             answer = serve(request)
+        answer.headers = {**self.headers, **answer.headers}
         if answer.delay_s:
             await asyncio.sleep(answer.delay_s)
         if answer.drop:
@@ -158,8 +200,10 @@ class ScriptedCloud:
         if callable(answer.body):  # the 101 and the conversation behind it
             await self._upgrade(request, answer, reader, writer)
             return False
-        writer.write(answer.encode())
-        await writer.drain()
+        for piece in [bytes([byte]) for byte in answer.encode()] if answer.drip_s else [answer.encode()]:
+            writer.write(piece)
+            await writer.drain()
+            await asyncio.sleep(answer.drip_s)
         return not answer.raw
 
     def _step(self, request):
@@ -209,7 +253,7 @@ class ScriptedCloud:
             return refusal(401, "nonce_required", **{"Hawser_Nonce": nonce["Hawser-Nonce"]})
         self.secrets.append(body["proof"])
         try:
-            payload = proof.check(body["proof"], body["serial"], "localhost")
+            payload = proof.check(body["proof"], body["serial"], self.name)
         except (ValueError, KeyError) as wrong:
             self.fault(f"proof: {wrong}")
             return Answer(403, {"error": {"code": "proof_invalid", "message": str(wrong)}}, nonce)

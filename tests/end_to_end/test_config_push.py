@@ -15,7 +15,8 @@ from basics import SERIAL, wait_for
 class Site:
     """A folder that the cloud may write, and an agent with one action that notes what it saw."""
 
-    def __init__(self, world, cloud, port, ca_file, action="seen"):
+    def __init__(self, world, cloud, port, ca_file, action="seen", prepare=lambda agent: None):
+        """`prepare`: what is done with the agent before it starts."""
         self.folder = world.folder / "managed"
         self.folder.mkdir()
         self.marks = world.folder / "marks"
@@ -30,7 +31,9 @@ class Site:
         text = (f'[config]\nallowed = ["{self.folder}/**"]\n'
                 f'[actions.{action}]\ncommand = ["{script}"]\ntime_limit = "10s"\n')
         self.cloud = cloud
-        self.agent = world.agent(port, ca_file, plugin_files={"hawser.config_push": text}).start()
+        self.agent = world.agent(port, ca_file, plugin_files={"hawser.config_push": text})
+        prepare(self.agent)
+        self.agent.start()
         self.agent.wait_ready()
 
     def reloads(self):

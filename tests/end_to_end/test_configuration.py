@@ -31,7 +31,8 @@ def checked(world, text, expect=78):
 
 
 def test_every_fault_is_named_in_one_go(world):
-    """[B6] [B8] [B12] [B13] A wrong configuration: every fault as file:line:column: key: what is wrong, exit 78, nothing started."""
+    """[B6] [B8] [B12] [B13] A wrong configuration: every fault as file:line:column: key: what is wrong, exit 78,
+    nothing started."""
     agent, lines = checked(world, BROKEN)
     for line_number, key in ((2, "device.serial"), (4, "cloud.authentication_port"), (7, "domain"), (8, "ports"),
                              (10, "cloud.keepalive.interval"), (11, "cloud.keepalive.count"), (13, "intervall"),

@@ -23,7 +23,8 @@ def check_separate(agent, state):
 
 
 def test_the_agent_moors_to_hawser_cloud(world):
-    """[conn-1] Authentication, registration, WebSocket and three subconnections from three processes, with hawser-cloud."""
+    """[conn-1] Authentication, registration, WebSocket and three subconnections from three processes, with
+    hawser-cloud."""
     cloud = world.cloud(serials=[SERIAL]).start()
     agent = world.agent(cloud.auth_port, cloud.ca_file).start()
     state = agent.wait_ready()
@@ -106,7 +107,8 @@ def test_metrics_reach_hawser_cloud(world):
 
 
 def test_metrics_follow_the_conventions(world):
-    """[mon-1] Metrics are OTLP/JSON with the device's attributes, OpenTelemetry's names, and numbers of this machine."""
+    """[mon-1] Metrics are OTLP/JSON with the device's attributes, OpenTelemetry's names, and numbers of this
+    machine."""
     cloud = world.scripted_cloud()
     agent = world.agent(cloud.auth_port, world.authority.file).start()
     agent.wait_ready()

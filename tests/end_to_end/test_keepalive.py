@@ -21,7 +21,8 @@ def steps_after(cloud, step, number=1):
 
 
 def test_unanswered_keepalives_lead_to_registration(world):
-    """[conn-4] With one unanswered keepalive allowed, the agent closes 4008 and registers again; it does not authenticate."""
+    """[conn-4] With one unanswered keepalive allowed, the agent closes 4008 and registers again; it does not
+    authenticate."""
     cloud = world.scripted_cloud()
     cloud.keepalive_acks = False
     agent = moored(world, cloud)

@@ -4,6 +4,7 @@ import json
 import os
 import struct
 
+import pytest
 from basics import SERIAL, wait_for
 
 
@@ -88,7 +89,8 @@ def test_lines_arrive_in_order(world):
 
 
 def test_rotation_and_a_host_kill_lose_and_repeat_nothing(world):
-    """[log-2] Through rotations by rename and a killed host every line arrives, and once when put together by offset."""
+    """[log-2] Through rotations by rename and a killed host every line arrives, and once when put together by
+    offset."""
     writer = Writer(world.folder / "app.log")
     cloud, agent = moored(world, writer.path)
     for kill in (False, True, True, False):
@@ -133,24 +135,33 @@ def test_each_line_stands_once_at_hawser_cloud(world):
     assert [line[line.index(" the quick") - 6:] for line in found] == writer.written
 
 
-def test_the_position_moves_with_the_acknowledgement(world):
-    """[log-2] What was not acknowledged is sent again by the next agent; what was is not."""
+@pytest.mark.parametrize("stored", [True, False], ids=["only the acknowledgement was lost", "the cloud stored nothing"])
+def test_the_position_moves_with_the_acknowledgement(world, stored):
+    """[log-2] [data-1] What the cloud has not is sent again by the next agent, under the same stream and numbers; what
+    it has is not, acknowledged or not."""
     writer = Writer(world.folder / "app.log")
     cloud, agent = moored(world, writer.path)
     writer.write(10)
     wait_for(all_arrived(cloud, writer), 20, "ten lines")
     agent.wait_state(lambda state: agent.subconnection("log_upload", state)["queued_messages"] == 0, what="all acked")
+    stream, known = dict(cloud.streams["log_upload"]), len(pieces(cloud))
     cloud.acks = False
     writer.write(10)
     wait_for(all_arrived(cloud, writer), 20, "twenty lines")
+    again = pieces(cloud)[known:]
     agent.kill()
+    if not stored:
+        cloud.streams["log_upload"]["acked"] = stream["acked"]
+        del cloud.messages["log_upload"][known:]
     cloud.acks = True
-    before = len(pieces(cloud))
     agent.start()
-    wait_for(lambda: len(pieces(cloud)) > before, 30, "the unacknowledged lines again")
-    again = pieces(cloud)[before:]
-    assert b"".join(body for _, body in again).decode().splitlines() == writer.written[10:]
-    assert lines(cloud) == writer.written
+    agent.wait_ready()
+    wait_for(all_arrived(cloud, writer), 30, "twenty lines after the kill")
+    writer.write(10)
+    wait_for(all_arrived(cloud, writer), 30, "thirty lines")
+    assert cloud.streams["log_upload"]["stream"] == stream["stream"] and not cloud.faults
+    assert pieces(cloud)[known:known + len(again)] == again, "the same messages, under the same numbers"
+    assert b"".join(body for _, body in pieces(cloud)).decode().splitlines() == writer.written, "each once"
 
 
 def test_bytes_pass_unchanged(world):

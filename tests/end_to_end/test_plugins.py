@@ -43,7 +43,8 @@ def listed(agent, plugin):
 
 
 def test_broken_plugins_are_refused_and_the_rest_runs(world):
-    """[B51] [B53] A missing file or manifest, a .so without the symbol, another ABI: each refused with a sentence; the rest runs."""
+    """[B51] [B53] A missing file or manifest, a .so without the symbol, another ABI: each refused with a sentence; the
+    rest runs."""
     no_symbol = basics.built("no_symbol.so")
     folder = plugin_folder(
         world,

@@ -20,7 +20,8 @@ def reconnects(state):
 
 
 def test_a_killed_cloud_comes_back(world):
-    """[conn-1] hawser-cloud is killed with SIGKILL and started again: main connection and three subconnections return."""
+    """[conn-1] hawser-cloud is killed with SIGKILL and started again: main connection and three subconnections
+    return."""
     cloud, agent, before = moored(world)
     cloud.kill()
     agent.wait_state(lambda state: state["cloud_connection_state"] != "Established", what="the loss is seen")
@@ -35,7 +36,8 @@ def test_a_killed_cloud_comes_back(world):
 
 
 def test_a_killed_agent_takes_its_hosts_along(world):
-    """[iso-8] hawserd is killed with SIGKILL: its hosts end within 1 s; started again, it moors again with the same key."""
+    """[iso-8] hawserd is killed with SIGKILL: its hosts end within 1 s; started again, it moors again with the same
+    key."""
     cloud, agent, _ = moored(world)
     hosts = agent.hosts()
     assert len(hosts) == 3

@@ -32,7 +32,8 @@ def text(message, cut=None):
 
 
 def test_all_frames_in_one_segment(world):
-    """[conn-1] Frames that arrive in one segment with the 101, fragments with a ping between them too, all count. [F24] [F25]"""
+    """[conn-1] Frames that arrive in one segment with the 101, fragments with a ping between them too, all count. [F24]
+    [F25]"""
     cloud = world.scripted_cloud()
     commands = [{"type": "command", "id": f"glued-{number}", "name": "state", "args": {}} for number in range(3)]
     cloud.early = (text(commands[0]) + frame(PING, b"one") + text(commands[1], cut=5) + frame(PING, b"two") +
@@ -46,7 +47,8 @@ def test_all_frames_in_one_segment(world):
 
 
 def test_every_cut_of_a_fragmented_message(world):
-    """[conn-1] A command cut into two frames at each of its bytes, with a ping in between, arrives whole each time. [F24]"""
+    """[conn-1] A command cut into two frames at each of its bytes, with a ping in between, arrives whole each time.
+    [F24]"""
     cloud = world.scripted_cloud()
     agent = world.agent(cloud.auth_port, world.authority.file, plugins=[]).start()
     agent.wait_established()
@@ -126,7 +128,8 @@ def refused(answer, status, code):
 
 
 def test_a_nonce_serves_once(world):
-    """[conn-2] A nonce that was shown in a proof once is refused with 401 the second time; a fresh one passes."""
+    """[conn-2] [F62] A proof that was heard and is sent again is refused with 401, for its nonce serves once; a fresh
+    one passes."""
     cloud = world.cloud(serials=[SERIAL]).start()
     device = RawDevice(cloud)
     nonce = refused(device.auth(), 401, "nonce_required")
@@ -189,7 +192,8 @@ def test_bad_requests_get_an_answer_that_says_so(world):
 
 
 def test_updates_touch_only_what_they_concern(world):
-    """[conn-1] An update leaves open subconnections alone, except one that it no longer names; a revoke ends its own only."""
+    """[conn-1] An update leaves open subconnections alone, except one that it no longer names; a revoke ends its own
+    only."""
     cloud = world.scripted_cloud()
     agent = world.agent(cloud.auth_port, world.authority.file).start()
     agent.wait_ready()

@@ -7,7 +7,9 @@ import asyncio
 import base64
 import hashlib
 import json
+import socket
 import struct
+import time
 from dataclasses import dataclass, field
 
 GUID = b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11"
@@ -45,14 +47,15 @@ class Request:
 
 @dataclass
 class Answer:
-    """An HTTP answer. `raw` replaces the whole of it; `stall` sends nothing and keeps the connection open; `drop` ends
-    it without a byte."""
+    """An HTTP answer. `raw` replaces the whole of it, and ends the connection behind it; `stall` sends nothing and keeps
+    the connection open; `drop` ends it without a byte; `drip_s` sends it byte by byte with so long a pause between."""
     status: int = 200
     body: object = None  # a dict is sent as JSON, str and bytes as they are
     headers: dict = field(default_factory=dict)
     content_type: str = "application/json"
     raw: bytes = b""
     delay_s: float = 0.0
+    drip_s: float = 0.0
     stall: bool = False
     drop: bool = False
 
@@ -140,13 +143,16 @@ def frame(opcode, payload=b"", final=True):
 
 class WebSocket:
     """The server's end. Lives on the background loop. `slice_bytes` sends every frame in pieces of that many bytes, each
-    in a TLS record of its own. `mute` answers nothing any more, not even a ping."""
+    in a TLS record of its own. `mute` answers nothing any more, not even a ping. `flowing`, cleared, reads nothing any more."""
 
     def __init__(self, reader, writer, *, slice_bytes=0):
         self.reader, self.writer = reader, writer
         self.slice_bytes = slice_bytes
         self.mute = False
+        self.flowing = asyncio.Event()
+        self.flowing.set()
         self.pings = 0
+        self._pongs = {}  # payload of a ping of ours: the future that its pong resolves
         self.closed = None  # an Ended, once over
         self._closing = False
         self._sending = asyncio.Lock()
@@ -169,6 +175,22 @@ class WebSocket:
     async def close(self, code=1000, reason=""):
         self._closing = True
         await self.send_raw(frame(CLOSE, struct.pack(">H", code) + reason.encode()))
+
+    async def ping(self):
+        """The seconds until the pong came."""
+        payload = struct.pack(">d", time.monotonic())
+        self._pongs[payload] = asyncio.get_running_loop().create_future()
+        began = time.monotonic()
+        try:
+            await self.send_raw(frame(PING, payload))
+            await self._pongs[payload]
+            return time.monotonic() - began
+        finally:
+            del self._pongs[payload]
+
+    def half_close(self):
+        """Ends this end's sending below TLS, and goes on reading: as a program that shuts down badly does."""
+        self.writer.get_extra_info("socket").shutdown(socket.SHUT_WR)
 
     async def receive(self):
         """The next message as (opcode, bytes), control frames answered on the way. Raises Ended."""
@@ -193,13 +215,17 @@ class WebSocket:
                     message += payload
                     if final:
                         return kind, message
-                elif opcode != PONG:
+                elif opcode == PONG:
+                    if (waiting := self._pongs.get(payload)) and not waiting.done():
+                        waiting.set_result(None)
+                else:
                     raise Fault(f"opcode {opcode}")
         except (OSError, asyncio.IncompleteReadError):
             self.closed = Ended()
             raise self.closed from None
 
     async def _frame(self):
+        await self.flowing.wait()
         first, second = await self.reader.readexactly(2)
         if first & 0x70:
             raise Fault("reserved bits are set")

@@ -1,6 +1,7 @@
 // A plugin that does on request what good and bad plugins do; built against the SDK's header alone.
 #include <cstdlib>
 #include <cstring>
+#include <new>
 #include <stdexcept>
 #include <string>
 #include <thread>
@@ -201,6 +202,7 @@ hws_status start(void* self) {
   if (wants(probe, "hang_in_start")) {
     for (;;) std::this_thread::sleep_for(std::chrono::hours(1));
   }
+  if (wants(probe, "hungry")) throw std::bad_alloc();
   if (wants(probe, "throw_in_timer"))
     host->timer(
         probe.ctx, 1, 0, [](void*) { throw 42; }, nullptr, nullptr);

@@ -27,7 +27,7 @@ inline void put_file(const std::filesystem::path& path, const std::string& conte
 inline std::string manifest_text(const std::string& id, const std::string& version, const std::string& service) {
   return R"({"id":")" + id + R"(","version":")" + version +
          R"(","abi":{"major":1,"minor":0},"services":[{"service":")" + service + R"(","protocols":["acme.)" + service +
-         R"(.v1"]}]})";
+         R"(.v1"]}],"permissions":["action:*"]})";
 }
 
 inline void install(const std::filesystem::path& plugin_dir, const std::string& id, const std::string& version,
@@ -72,6 +72,8 @@ inline Timing quick() {
 
 class Rig {
  public:
+  Rig() { settings.development_mode = true; }  // what install() makes is signed by nobody
+
   // Installs acme.<service> with this configuration and enables it. Before make().
   void add(const std::string& service, const std::string& config) {
     const std::string id = "acme." + service;
@@ -84,7 +86,8 @@ class Rig {
   Supervisor& make(Timing timing = quick(), const std::string& program = HAWSER_SCRIPTED_HOST) {
     settings.serial = "TEST1";
     supervisor = std::make_unique<Supervisor>(
-        loop, settings, Paths{folder.path() / "plugins", folder.path() / "state", program}, cloud, timing);
+        loop, settings, Paths{folder.path() / "plugins", folder.path() / "state", program, folder.path() / "trust.d"},
+        cloud, timing);
     return *supervisor;
   }
 

@@ -59,6 +59,7 @@ enum { HWS_LOG_DEBUG, HWS_LOG_INFO, HWS_LOG_WARN, HWS_LOG_ERROR, HWS_LOG_MISBEHA
 enum { HWS_READY = 1, HWS_DEGRADED, HWS_STOPPED, HWS_FAULTED };
 enum { HWS_CONFIG_CHECK = 0, HWS_CONFIG_APPLY = 1 };
 enum { HWS_COMPRESS = 1u }; /* send flags: one zstd frame, where that makes the payload smaller */
+enum { HWS_DROP_OLDEST = 1u }; /* subconnection flags: a full spool drops its oldest messages instead of saying E_AGAIN */
 
 typedef struct hws_ctx hws_ctx;         /* the host's handle for one plugin instance */
 typedef struct hws_subconn hws_subconn; /* the host's handle for one subconnection */
@@ -126,7 +127,7 @@ HWS_EXPORT const hws_plugin *hawser_plugin_v1(const hws_host *host);
 typedef struct hws_subconn_params {
   uint32_t size, flags;
   const char *service, *protocol; /* service: one of the manifest's */
-  uint32_t outbox_bytes;          /* durable messages that wait for acknowledgement; 0: 8 MiB */
+  uint32_t outbox_bytes;          /* durable messages on their way into the spool, in memory; 0: 8 MiB */
   uint32_t queue_bytes;           /* best-effort messages that wait for the socket; 0: 1 MiB */
 } hws_subconn_params;
 typedef struct hws_subconn_events { /* copied at open(); any member may be NULL */
@@ -143,26 +144,47 @@ typedef struct hws_subconn_events { /* copied at open(); any member may be NULL 
    * and acknowledging it comes again with the same stream and number. */
   hws_status (*durable)(void *user, hws_subconn *, hws_str stream, uint64_t seq, const void *data, size_t len,
                         const hws_sink *why) HWS_SVC;
-  /* Every number up to `seq` is on the cloud's stable storage (or was refused, see nacked). */
+  /* Every number up to `seq` is on the cloud's stable storage (or was refused, see nacked). What send_source() noted of
+   * them is kept until this has returned. */
   void (*acked)(void *user, hws_subconn *, uint64_t seq) HWS_SVC;
   void (*nacked)(void *user, hws_subconn *, uint64_t seq, hws_str code, hws_str message) HWS_SVC;
   void (*writable)(void *user, hws_subconn *) HWS_SVC; /* after an E_AGAIN: there is room again */
   /* The host dials again by itself after retry_ms; the handle stays good, durable messages stay queued. */
   void (*closed)(void *user, hws_subconn *, hws_str reason, hws_str detail, uint32_t retry_ms) HWS_SVC;
+  /* Every number up to `seq` is accepted: in the spool, on stable storage. It will reach the cloud once, whatever dies. */
+  void (*accepted)(void *user, hws_subconn *, uint64_t seq) HWS_SVC;
+  /* Source-backed: write again to `out` the bytes that were handed over with send_source() under this number; `source` is
+   * what was noted then. Anything but OK, other bytes, or no answer in time: the message is given up, counted, reported
+   * and told to nacked() with the code `expired`. */
+  hws_status (*source)(void *user, hws_subconn *, uint64_t seq, hws_str source, const hws_sink *out) HWS_SVC;
+  /* After open(), before any other event: once for each message of send_source() that earlier instances handed over and
+   * whose acked() did not return yet, in order. With its own file of positions, written in acked() or later, a plugin
+   * knows from these where to go on: nothing is between the two. */
+  void (*found)(void *user, hws_subconn *, uint64_t seq, hws_str source) HWS_SVC;
+  /* Once, after those: the next message gets the number `next_seq`, everything below it was accepted. Who notes on disk
+   * "this will be number N" before sending it knows now whether it was. */
+  void (*resumed)(void *user, hws_subconn *, uint64_t next_seq) HWS_SVC;
 } hws_subconn_events;
 typedef struct hws_host_subconn {
   uint32_t size;
   hws_status (*open)(hws_ctx *, const hws_subconn_params *, const hws_subconn_events *, void *user,
                      hws_subconn **out) HWS_SVC;
-  /* Durable: kept in order until acknowledged, over reconnects; `seq` gets its number before the call returns (may be NULL).
-   * A new instance of the host begins a new stream: numbers are only comparable within one instance.
-   * E_AGAIN: the outbox is full. E_INVALID: longer than the grant allows. Copies. */
+  /* Durable: kept in order until acknowledged, over reconnects and restarts; `seq` gets its number before the call returns
+   * (may be NULL). Numbers rise by one for the life of the spool, over restarts and upgrades. The message is in memory
+   * when the call returns and on disk when accepted() names its number: whoever has the data nowhere else waits for that.
+   * E_AGAIN: outbox or spool are full, or resumed() has not come yet. E_INVALID: longer than the grant allows. Copies. */
   hws_status (*send_durable)(hws_subconn *, const void *data, size_t len, uint32_t flags, uint64_t *seq) HWS_ANY;
   /* Best effort: sent if it fits and the connection is up (else E_AGAIN or E_CLOSED). Copies. */
   hws_status (*send)(hws_subconn *, const void *data, size_t len, uint32_t flags) HWS_ANY;
   hws_status (*send_text)(hws_subconn *, hws_str json) HWS_ANY;
   /* Ends a PENDING durable message: OK or E_INVALID with a sentence in `why`. */
   hws_status (*settle)(hws_subconn *, uint64_t seq, hws_status verdict, hws_str why) HWS_SVC;
+  /* Durable, with the plugin's own file as the spool: only `source` (at most 4 KiB, what the plugin needs to find the bytes
+   * again), length and checksum are written to disk, before the message is sent. A resend asks source() for the bytes and
+   * carries the same ones. Needs events.source (else E_UNSUPPORTED). E_INVALID also for a longer `source`. Otherwise as
+   * send_durable. */
+  hws_status (*send_source)(hws_subconn *, hws_str source, const void *data, size_t len, uint32_t flags,
+                            uint64_t *seq) HWS_ANY;
 } hws_host_subconn;
 
 /* ---- host extension: actions, command lines that the operator defined for this plugin ---------------------------- */

@@ -112,11 +112,18 @@ struct SubconnectionHandlers {  // any of them may be left out
   std::function<void(std::uint64_t number, std::string_view code, std::string_view message)> nacked{};
   std::function<void()> writable{};
   std::function<void(std::string_view reason, std::string_view detail, Milliseconds retry)> closed{};
+  std::function<void(std::uint64_t number)> accepted{};
+  // For send_source(): the same bytes again, or nothing when they are gone.
+  std::function<std::optional<std::string>(std::uint64_t number, std::string_view source)> source{};
+  // What an earlier instance handed over with send_source(), and then the number of the next message: before all else.
+  std::function<void(std::uint64_t number, std::string_view source)> found{};
+  std::function<void(std::uint64_t next_number)> resumed{};
 };
 
 struct SubconnectionLimits {
   std::uint32_t outbox_bytes = 0;  // 0: the host's default, 8 MiB
   std::uint32_t queue_bytes = 0;   // 0: the host's default, 1 MiB
+  bool drop_oldest = false;        // what a full spool does: drop its oldest messages, or take no more
 };
 
 struct ActionResult {
@@ -133,9 +140,12 @@ class Context;
 // One subconnection. Owned by its Context, good for the life of the instance: the host dials again by itself.
 class Subconnection {
  public:
-  // Durable send, any thread: the number, or nothing when the outbox is full (wait for `writable`).
-  // Throws Error E_INVALID when the grant does not allow a message of this length.
+  // Durable send, any thread: the number, or nothing when outbox or spool are full (wait for `writable`). Safe from any
+  // crash once `accepted` named the number. Throws Error E_INVALID when the grant does not allow a message of this length.
   std::optional<std::uint64_t> send_durable(Bytes data, std::uint32_t flags = 0) const;
+  // The same for data that stands in a file of the plugin's: `source` (4 KiB at most) says where, and only that goes to
+  // disk. Needs the handler `source`.
+  std::optional<std::uint64_t> send_source(std::string_view source, Bytes data, std::uint32_t flags = 0) const;
   // Best effort, any thread.
   Send send(Bytes data, std::uint32_t flags = 0) const;
   Send send_text(std::string_view json) const;
@@ -145,7 +155,8 @@ class Subconnection {
  private:
   friend class Context;
   explicit Subconnection(Context& context, SubconnectionHandlers on) : context_(&context), on_(std::move(on)) {}
-  static hws_subconn_events events();
+  static hws_subconn_events events(const SubconnectionHandlers& on);
+  static std::optional<std::uint64_t> number_of(hws_status status, std::uint64_t number);
   static Send answer_of(hws_status status, const char* what);
   template <class F>
   static void deliver(void* self, F&& call);

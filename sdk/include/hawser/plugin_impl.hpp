@@ -146,7 +146,8 @@ inline Subconnection& Context::open(const char* service, const char* protocol, S
   params.protocol = protocol;
   params.outbox_bytes = limits.outbox_bytes;
   params.queue_bytes = limits.queue_bytes;
-  const hws_subconn_events events = Subconnection::events();
+  if (limits.drop_oldest) params.flags |= HWS_DROP_OLDEST;
+  const hws_subconn_events events = Subconnection::events(on);
   subconnections_.push_back(std::unique_ptr<Subconnection>(new Subconnection(*this, std::move(on))));
   Subconnection& made = *subconnections_.back();
   made.table_ = table;
@@ -200,12 +201,26 @@ inline void Context::cloud_reached(Milliseconds timeout, std::function<void(bool
 // ---- Subconnection
 // ---------------------------------------------------------------------------------------------------
 
-inline std::optional<std::uint64_t> Subconnection::send_durable(Bytes data, std::uint32_t flags) const {
-  std::uint64_t number = 0;
-  const hws_status status = table_->send_durable(handle_, data.data(), data.size(), flags, &number);
+inline std::optional<std::uint64_t> Subconnection::number_of(hws_status status, std::uint64_t number) {
   if (status == HWS_E_AGAIN) return std::nullopt;
   Context::check(status, "the durable message");
   return number;
+}
+
+inline std::optional<std::uint64_t> Subconnection::send_durable(Bytes data, std::uint32_t flags) const {
+  std::uint64_t number = 0;
+  const hws_status status = table_->send_durable(handle_, data.data(), data.size(), flags, &number);
+  return number_of(status, number);
+}
+
+inline std::optional<std::uint64_t> Subconnection::send_source(std::string_view source, Bytes data,
+                                                               std::uint32_t flags) const {
+  if (!HWS_HAS(hws_host_subconn, table_, send_source)) {
+    throw Error(HWS_E_UNSUPPORTED, "this host keeps no messages whose bytes stand in a file");
+  }
+  std::uint64_t number = 0;
+  const hws_status status = table_->send_source(handle_, to_c(source), data.data(), data.size(), flags, &number);
+  return number_of(status, number);
 }
 
 inline Send Subconnection::answer_of(hws_status status, const char* what) {
@@ -233,7 +248,7 @@ void Subconnection::deliver(void* self, F&& call) {
   subconnection->context_->guard_or_fault([&] { call(subconnection->on_); });
 }
 
-inline hws_subconn_events Subconnection::events() {
+inline hws_subconn_events Subconnection::events(const SubconnectionHandlers& handlers) {
   using On = SubconnectionHandlers;
   hws_subconn_events events{};
   events.size = sizeof events;
@@ -268,6 +283,23 @@ inline hws_subconn_events Subconnection::events() {
   events.closed = [](void* self, hws_subconn*, hws_str reason, hws_str detail, std::uint32_t retry_ms) {
     deliver(self, [&](On& on) {
       if (on.closed) on.closed(to_view(reason), to_view(detail), Milliseconds(retry_ms));
+    });
+  };
+  events.accepted = [](void* self, hws_subconn*, std::uint64_t number) {
+    deliver(self, [&](On& on) { on.accepted ? on.accepted(number) : void(); });
+  };
+  events.found = [](void* self, hws_subconn*, std::uint64_t number, hws_str source) {
+    deliver(self, [&](On& on) { on.found ? on.found(number, to_view(source)) : void(); });
+  };
+  events.resumed = [](void* self, hws_subconn*, std::uint64_t next_number) {
+    deliver(self, [&](On& on) { on.resumed ? on.resumed(next_number) : void(); });
+  };
+  if (!handlers.source) return events;  // the host refuses send_source() then
+  events.source = [](void* self, hws_subconn*, std::uint64_t number, hws_str source, const hws_sink* out) -> hws_status {
+    auto* subconnection = static_cast<Subconnection*>(self);
+    return subconnection->context_->guard([&]() -> hws_status {
+      const auto bytes = subconnection->on_.source(number, to_view(source));
+      return bytes ? out->write(out->to, bytes->data(), bytes->size()) : HWS_E_INVALID;
     });
   };
   return events;

@@ -1,0 +1,101 @@
+// What the main connection tells the agent, on the loop's thread.
+#include <algorithm>
+
+#include "core/base/encoding.hpp"
+#include "core/base/log.hpp"
+#include "core/daemon/commands.hpp"
+#include "core/daemon/service_manager.hpp"
+
+namespace hawser::daemon {
+namespace {
+
+constexpr std::size_t kNameShownMax = 64;
+
+std::string in_words(const std::vector<json::Object>& grants, const std::vector<connection::Refusal>& refused) {
+  std::string words;
+  for (const auto& grant : grants)
+    words += (words.empty() ? "granted " : ", ") + printable(json::text_or(grant, "service"), kNameShownMax);
+  if (words.empty()) words = "nothing granted";
+  for (const auto& refusal : refused)
+    words += "; refused " + printable(refusal.service, kNameShownMax) + " (" +
+             printable(refusal.reason, kNameShownMax) + ")";
+  return words;
+}
+
+}  // namespace
+
+void Commands::on_snapshot(connection::Snapshot snapshot) {
+  const auto in_a_line = [](const connection::Snapshot& now) {
+    return "STATUS=" + now.cloud_connection_state + (now.server_domain.empty() ? "" : ", " + now.server_domain) +
+           (now.failure ? ": " + now.failure->code : "");
+  };
+  const std::string before = in_a_line(snapshot_);
+  snapshot_ = std::move(snapshot);
+  if (const std::string now = in_a_line(snapshot_); now != before) tell_service_manager(now);
+}
+
+void Commands::on_grants(std::vector<json::Object> grants, std::vector<connection::Refusal> refused) {
+  for (const auto& refusal : refused)
+    spdlog::warn("the cloud refuses the service {}: {}", printable(refusal.service), printable(refusal.reason));
+  const std::string words = in_words(grants, refused);
+  if (words != granted_) house_.history.add({"grants", "", refused.empty() ? "" : refused.front().reason, words});
+  granted_ = words;
+  house_.supervisor.set_grants(grants, refused);
+}
+
+void Commands::on_revoked(std::string service, std::string reason) {
+  house_.history.add({"grants", service, reason, "revoked"});
+  granted_.clear();
+  house_.supervisor.revoke(service, reason);
+}
+
+void Commands::on_server_changed() {
+  granted_.clear();
+  house_.supervisor.server_changed();
+}
+
+void Commands::on_command(std::string id, std::string name, json::Object args) {
+  spdlog::info("command of the cloud: {}", printable(name, kNameShownMax));
+  if (!args) args = json::make_object();
+  const auto reply = [this, id](Answer result) { house_.connection.command_result(id, std::move(result)); };
+  if (name == "state") return reply(state(args));
+  if (name == "plugin_restart") return reply(plugin_restart(args));
+  if (name == "collect_bundle")
+    return house_.bundles.run(json::text_or(args, "url"), [reply, this](Answer result) {
+      house_.history.add({"security", "", result ? "" : result.error().code,
+                          result ? "a bundle was uploaded at the cloud's request"
+                                 : "no bundle was uploaded at the cloud's request: " + result.error().message});
+      reply(std::move(result));
+    });
+  if (name == "plugin_enable" || name == "plugin_disable")
+    return reply(Error{"unknown_command", name +
+                                              " is no command of this version: [plugins] enabled of the device's own "
+                                              "configuration says which plugins run, then: hawserctl config reload"});
+  reply(Error{"unknown_command", "\"" + printable(name, kNameShownMax) +
+                                     "\" is no command of this version; known are state, plugin_restart, "
+                                     "collect_bundle and reconnect"});
+}
+
+void Commands::on_event(connection::Event event) {
+  spdlog::info("main connection: {} {} {}", event.kind, event.reason, event.detail);
+  house_.history.add(event);
+}
+
+void Commands::on_unbind_result(std::uint64_t id, Status result) {
+  if (result) {
+    granted_.clear();
+    house_.supervisor.unbound();
+  }
+  const auto waiting = unbindings_.extract(id);
+  if (!waiting) return;
+  waiting.mapped()(result ? Answer(json::make_object()) : Answer(result.error()));
+}
+
+void Commands::on_reached(std::uint64_t id, std::string how) { house_.supervisor.reached(id, how); }
+
+void Commands::on_validity_floor(std::chrono::system_clock::time_point floor) {
+  house_.history.set_validity_floor(floor);
+  house_.supervisor.set_validity_floor(floor);
+}
+
+}  // namespace hawser::daemon

@@ -1,0 +1,84 @@
+// hawser-plugin: what a vendor does with a plugin before it reaches a device, and an operator before it is loaded.
+// Exit codes, as of hawserctl: 0 done, 1 refused with a reason, 2 wrong usage.
+#include <CLI/CLI.hpp>
+#include <chrono>
+#include <csignal>
+#include <cstdio>
+#include <functional>
+
+#include "core/base/encoding.hpp"
+#include "core/trust/verify.hpp"
+#include "sdk/tool/pack.hpp"
+
+namespace {
+
+namespace fs = std::filesystem;
+
+constexpr int kDone = 0, kRefused = 1, kUsage = 2;
+constexpr std::size_t kLineBytesMax = 2000;
+
+int refuse(const std::string& sentence) {
+  std::fprintf(stderr, "hawser-plugin: %s\n", hawser::printable(sentence, kLineBytesMax).c_str());
+  return kRefused;
+}
+
+int pack(const fs::path& folder) {
+  const auto packed = hawser::tool::pack(folder);
+  if (!packed) return refuse(packed.error().message);
+  const std::string manifest = (folder / "manifest.json").string();
+  std::printf("%s %s: %s has the digest of every file:\n", packed->id.c_str(), packed->version.c_str(),
+              manifest.c_str());
+  for (const auto& file : packed->files) std::printf("  %s\n", file.c_str());
+  if (packed->signature_was_removed) std::printf("The signature of the manifest as it was before is removed.\n");
+  std::printf("Sign it: minisign -S -s SECRET-KEY -m %s\n", manifest.c_str());
+  return kDone;
+}
+
+int verify(const fs::path& folder, const fs::path& trust) {
+  hawser::config::Faults faults;
+  const auto store = hawser::trust::TrustStore::load(trust, faults);
+  for (const auto& fault : faults.faults()) std::fprintf(stderr, "%s\n", fault.c_str());
+  const auto plugin = hawser::trust::verify_plugin(folder, store, std::chrono::system_clock::now());
+  if (!plugin) return refuse(plugin.error().message);
+  std::printf("%s %s is verified: signed by key %s (%s), every file as it was signed\n", plugin->manifest.id.c_str(),
+              plugin->manifest.version.text().c_str(), plugin->key_id.c_str(), plugin->key_file.c_str());
+  return kDone;
+}
+
+int run_command_line(int argc, char** argv) {
+  std::string folder, trust = "/etc/hawser/trust.d";
+  std::function<int()> run;
+  CLI::App app("Makes a plugin ready to be signed, and checks one that is.", "hawser-plugin");
+  app.footer(
+      "Exit status: 0 done, 1 refused (the reason is printed), 2 wrong usage.\n"
+      "Examples:\n  hawser-plugin pack com.acme.clock/1.0.0\n  minisign -S -s acme.key -m "
+      "com.acme.clock/1.0.0/manifest.json\n"
+      "  hawser-plugin verify com.acme.clock/1.0.0 --trust trust.d");
+  app.require_subcommand(1);
+  app.set_version_flag("--version", HAWSER_VERSION);
+  const char* const what = "The plugin's folder, <id>/<version>";
+  auto* packing = app.add_subcommand("pack", "Write the digest of every file of a plugin into its manifest");
+  packing->add_option("FOLDER", folder, what)->required();
+  packing->callback([&] { run = [&] { return pack(folder); }; });
+  auto* verifying = app.add_subcommand("verify", "Check a signed plugin as a device will");
+  verifying->add_option("FOLDER", folder, what)->required();
+  verifying->add_option("--trust", trust, "The folder with the keys that are trusted")->capture_default_str();
+  verifying->callback([&] { run = [&] { return verify(folder, trust); }; });
+  try {
+    app.parse(argc, argv);
+  } catch (const CLI::ParseError& problem) {
+    return app.exit(problem) == 0 ? kDone : kUsage;
+  }
+  return run();
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  std::signal(SIGPIPE, SIG_IGN);
+  try {
+    return run_command_line(argc, argv);
+  } catch (const std::exception& problem) {
+    return refuse(problem.what());
+  }
+}
