@@ -5,3 +5,15 @@
 #else
 #include <catch2/catch.hpp>
 #endif
+
+#include <string>
+
+namespace hawser {
+
+// Whether `part` stands in `text`, which is told where the check fails.
+inline bool has(const std::string& text, const std::string& part) {
+  UNSCOPED_INFO(text);
+  return text.find(part) != text.npos;
+}
+
+}  // namespace hawser

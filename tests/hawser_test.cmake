@@ -1,7 +1,8 @@
-# hawser_test(NAME SOURCES a_test.cpp... LIBS target... [TIMEOUT seconds])
+# hawser_test(NAME SOURCES a_test.cpp... LIBS target... [APART b_test.cpp...] [TIMEOUT seconds])
 # One Catch2 program, run by ctest as one test. Works with Catch2 2 (Debian 12) and 3 (Debian 13).
+# APART: sources whose helpers have the names of another's, so that a unity build takes them alone.
 function(hawser_test name)
-  cmake_parse_arguments(ARG "" "TIMEOUT" "SOURCES;LIBS" ${ARGN})
+  cmake_parse_arguments(ARG "" "TIMEOUT" "SOURCES;APART;LIBS" ${ARGN})
   if(NOT HAWSER_TESTS)
     return()
   endif()
@@ -16,10 +17,14 @@ function(hawser_test name)
       target_include_directories(hawser_catch_main PUBLIC ${PROJECT_SOURCE_DIR})
     endif()
   endif()
-  add_executable(${name} ${ARG_SOURCES})
+  set_source_files_properties(${ARG_APART} PROPERTIES SKIP_UNITY_BUILD_INCLUSION ON)
+  add_executable(${name} ${ARG_SOURCES} ${ARG_APART})
   target_link_libraries(${name} PRIVATE hawser_options hawser_catch_main ${ARG_LIBS})
   if(NOT ARG_TIMEOUT)
-    set(ARG_TIMEOUT 300)  # a hang ends; with sanitizers, on a busy machine, the longest take a minute
+    set(ARG_TIMEOUT 300)  # a hang ends
+  endif()
+  if(HAWSER_SANITIZE)
+    math(EXPR ARG_TIMEOUT "3 * ${ARG_TIMEOUT}")  # what a sanitizer costs, and more
   endif()
   add_test(NAME ${name} COMMAND ${name})
   set_tests_properties(${name} PROPERTIES TIMEOUT ${ARG_TIMEOUT})

@@ -14,8 +14,6 @@
 namespace hawser::cloud {
 namespace {
 
-constexpr auto kPoll = std::chrono::milliseconds(50);
-
 int deliver(const UploadRecord& upload, const std::string& output) {
   if (output.empty()) {
     std::cout << upload.path << "\n";
@@ -53,7 +51,7 @@ int fetch_bundle(const Settings& settings, Store& store, const BundleOptions& op
   std::cerr << "the device is asked for its bundle\n";
   UploadRecord upload;
   for (const auto end = Now::real().mono + options.wait_s * 1000LL; Now::real().mono < end;
-       std::this_thread::sleep_for(kPoll)) {
+       std::this_thread::sleep_for(kStorePoll)) {
     upload.serial = options.serial;
     if (const std::string over = end_of(store, hash, command, upload); !over.empty()) return failed(over);
     if (upload.state == "done") return deliver(upload, options.output);

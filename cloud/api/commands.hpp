@@ -1,5 +1,6 @@
 #pragma once
 
+#include <chrono>
 #include <optional>
 #include <string>
 #include <vector>
@@ -10,6 +11,8 @@
 // What operators do from the command line, on the same store as a running `serve`. Each returns the exit code: 0 done,
 // 1 refused or failed with a sentence on standard error. Output goes to standard output.
 namespace hawser::cloud {
+
+inline constexpr std::chrono::milliseconds kStorePoll{50};  // between looks for what `serve` or a device does
 
 struct DeviceOptions {
   std::string serial, model;

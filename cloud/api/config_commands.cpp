@@ -19,8 +19,6 @@ namespace {
 constexpr std::size_t kFileBytesMax = 16 << 20;
 constexpr std::size_t kRevisionBytesMax = 64 << 20;  // what a device takes
 constexpr std::size_t kFilesMax = 512, kReloadsMax = 8;
-constexpr auto kPoll = std::chrono::milliseconds(50);
-
 constexpr std::size_t kEntryBytes = 64;  // "content_b64", "offset" and punctuation
 
 struct PushedFile {
@@ -141,7 +139,7 @@ int wait_for(Store& store, const PushOptions& options, const std::string& revisi
   static const std::set<std::string> bad = {"rejected", "rolled_back", "failed", "drifted"};
   std::string seen;
   for (const auto end = Now::real().mono + options.wait_s * 1000LL; Now::real().mono < end;
-       std::this_thread::sleep_for(kPoll)) {
+       std::this_thread::sleep_for(kStorePoll)) {
     const auto record = store.revision(options.serial, revision);
     if (!record) return failed("the device was removed meanwhile");
     if (record->state == seen) continue;

@@ -14,8 +14,6 @@
 namespace hawser::cloud {
 namespace {
 
-constexpr auto kPoll = std::chrono::milliseconds(50);
-
 std::string dumped(const Json& json) { return for_terminal(json, 2) + "\n"; }
 
 std::string safe(const Json& value) {
@@ -174,7 +172,7 @@ int send_command(Store& store, const std::string& serial, const std::string& nam
   if (auto added = store.add_command(serial, command, Now::real().wall); !added) return failed(added.error().message);
   std::cerr << "command " << command.id << " queued\n";
   for (const auto end = Now::real().mono + wait_s * 1000LL; Now::real().mono < end;
-       std::this_thread::sleep_for(kPoll)) {
+       std::this_thread::sleep_for(kStorePoll)) {
     const auto answer = store.command(serial, command.id);
     if (!answer) return failed("the device was removed meanwhile");
     if (answer->state == "open") continue;

@@ -11,8 +11,6 @@ using namespace hawser::config;
 
 namespace {
 
-const std::string kGood = std::string(kGoodDevice) + kGoodServer;
-
 void set_mode(const std::filesystem::path& file, mode_t mode) { REQUIRE(::chmod(file.c_str(), mode) == 0); }
 
 std::string shown(const Settings& settings) { return json::to_text(to_json(settings)); }

@@ -201,6 +201,9 @@ const Row kRows[] = {
     {"[conn-14] source_ip", with_server("source_ip = \"localhost\"\n"),
      "hawser.toml:7:13: cloud.server.source_ip: is \"localhost\", must be an IPv4 or IPv6 address of this device, for "
      "example \"192.0.2.7\"\n"},
+    {"[conn-14] source_ip in a short form", with_server("source_ip = \"10.11.12\"\n"),
+     "hawser.toml:7:13: cloud.server.source_ip: is \"10.11.12\", must be an IPv4 or IPv6 address of this device, for "
+     "example \"192.0.2.7\"\n"},
     {"[conn-14] source_ip of another family", with_server("ip_version = 6\nsource_ip = \"127.0.0.1\"\n"),
      "hawser.toml:8:13: cloud.server.source_ip: is \"127.0.0.1\", which does not go with ip_version = 6; change one of "
      "the two\n"},

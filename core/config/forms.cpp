@@ -1,6 +1,6 @@
 #include "core/config/forms.hpp"
 
-#include <Poco/Net/IPAddress.h>
+#include <arpa/inet.h>
 
 #include <algorithm>
 #include <cctype>
@@ -41,6 +41,13 @@ bool all_parts(std::string_view text, Test test) {
     if (dot == text.npos) return true;
     text.remove_prefix(dot + 1);
   }
+}
+
+// As inet_pton() reads it, which takes no short form: 10.11.12 is none.
+bool is_ip_address(const std::string& text) {
+  in6_addr parsed{};
+  if (text.find('\0') != text.npos) return false;
+  return ::inet_pton(AF_INET, text.c_str(), &parsed) == 1 || ::inet_pton(AF_INET6, text.c_str(), &parsed) == 1;
 }
 
 bool is_name_character(char c) { return is_letter(c) || is_digit(c) || c == '.' || c == '_' || c == '-'; }
@@ -96,8 +103,7 @@ std::string check_vpn_instance(const std::string& text) {
 }
 
 std::string check_source_ip(const std::string& text) {
-  Poco::Net::IPAddress address;
-  if (text.empty() || (text.find('%') == text.npos && Poco::Net::IPAddress::tryParse(text, address))) return "";
+  if (text.empty() || is_ip_address(text)) return "";
   return "an IPv4 or IPv6 address of this device, for example \"192.0.2.7\"";
 }
 
@@ -110,8 +116,7 @@ std::string check_interface(const std::string& text) {
 std::string check_no_proxy(const std::string& text) {
   std::string name = text.substr(text.rfind("*.", 0) == 0 ? 2 : text.rfind('.', 0) == 0 ? 1 : 0);
   const auto slash = name.find('/');
-  Poco::Net::IPAddress address;
-  if (text == "*" || Poco::Net::IPAddress::tryParse(name.substr(0, slash), address)) return "";
+  if (text == "*" || is_ip_address(name.substr(0, slash))) return "";
   return check_domain(name).empty() ? "" : "a domain name, an IP address, or \"*\" for every one";
 }
 

@@ -26,7 +26,6 @@ const std::string kKey = R"(-----BEGIN PRIVATE KEY-----
 MC4CAQAwBQYDK2VwBCIEIOGAlaMX1p14iwRSEg6OSAAy3mwc+uJu9JobSddTUGbr
 -----END PRIVATE KEY-----
 )";
-const std::string kGood = std::string(kGoodDevice) + kGoodServer;
 
 std::string with_ca(const ConfigFolder& folder) {
   return kGood + "[cloud.tls]\nca_file = \"" + (folder.path() / "ca.pem").string() + "\"\n";

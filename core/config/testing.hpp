@@ -38,5 +38,6 @@ inline std::string join(const ConfigFolder& folder, const std::vector<std::strin
 // Good on its own; four lines.
 inline constexpr const char* kGoodDevice = "[device]\nserial = \"S1\"\nmodel = \"M1\"\n\n";
 inline constexpr const char* kGoodServer = "[[cloud.server]]\ndomain = \"cloud.example\"\n";
+inline const std::string kGood = std::string(kGoodDevice) + kGoodServer;
 
 }  // namespace hawser::config

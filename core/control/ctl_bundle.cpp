@@ -55,7 +55,7 @@ Binding binding_in_force(const config::Settings& settings, const json::Object& s
 
 const std::set<std::string> kOtherArchives{".gz", ".tgz", ".xz", ".bz2", ".zip"};
 
-struct Typed {
+struct BundleOptions {
   std::string output, url;
 };
 
@@ -115,7 +115,7 @@ CtlOutcome send_bundle(const CtlOptions& options, const std::string& name, const
   return done(options, result, "The bundle was uploaded (" + std::to_string(archive.bytes()) + " bytes).\n");
 }
 
-CtlOutcome make_bundle(const CtlOptions& options, const Typed& typed) {
+CtlOutcome make_bundle(const CtlOptions& options, const BundleOptions& typed) {
   const auto state = ask(options, "state");
   const auto loaded = config::load(options.config_dir, device_sources(options));
   std::string serial = loaded.settings ? loaded.settings->serial : "";
@@ -129,7 +129,7 @@ CtlOutcome make_bundle(const CtlOptions& options, const Typed& typed) {
 void add_bundle_commands(CLI::App& app, const CtlOptions& options, Run& run) {
   auto* bundle = app.add_subcommand(
       "bundle", "Gather state, history, configuration without secrets, logs and doctor's findings in one archive");
-  const auto typed = std::make_shared<Typed>();
+  const auto typed = std::make_shared<BundleOptions>();
   auto* output = bundle->add_option("--output", typed->output, "The archive; without it, hawser-...tar.zst here");
   bundle->add_option("--upload", typed->url, "Put it to this https URL, or to the one in @FILE, and keep no file")
       ->excludes(output);

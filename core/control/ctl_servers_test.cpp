@@ -120,6 +120,8 @@ TEST_CASE(
       {{"backup-server", "remove", "z.example"}, "\"z.example\" is no backup server"},
       {{"server", "set", "b.example", "--source-ip", "192.0.2.77"},
        "the source address \"192.0.2.77\" is no address of this device now"},
+      {{"server", "set", "b.example", "--source-ip", "10.11.12"},
+       "the source address is \"10.11.12\", must be an IPv4 or IPv6 address"},
       {{"server", "set", "b.example", "--source-ip", "127.0.0.1", "--ip-version", "6"},
        "is \"127.0.0.1\", which does not go with ip_version = 6"},
       {{"server", "set", "b.example", "--vpn-instance", "no-such-vrf"},

@@ -10,7 +10,7 @@
 namespace hawser::control {
 namespace {
 
-constexpr std::size_t kDetailBytesMax = 1000;
+constexpr std::size_t kStepBytesMax = 1000;
 constexpr std::size_t kNameColumns = 15;
 constexpr std::size_t kWordColumns = 8;
 
@@ -116,11 +116,11 @@ std::string DoctorReport::text_of(const DoctorStep& step) {
   text += "  " + padded(word_of(step.found), kWordColumns) + padded(printable(step.name), kNameColumns);
   if (!step.address.empty()) text += printable(step.address) + ": ";
   if (!step.code.empty() && step.found == Found::Failed) text += printable(reason_in_words(step.code)) + ": ";
-  text += printable(step.detail, kDetailBytesMax);
+  text += printable(step.detail, kStepBytesMax);
   if (step.found == Found::Ok || step.found == Found::Failed) text += " (" + std::to_string(step.took.count()) + " ms)";
   text += "\n";
   if (!step.advice.empty())
-    text += std::string(2 + kWordColumns, ' ') + "What to do: " + printable(step.advice, kDetailBytesMax) + ".\n";
+    text += std::string(2 + kWordColumns, ' ') + "What to do: " + printable(step.advice, kStepBytesMax) + ".\n";
   return text;
 }
 

@@ -11,7 +11,6 @@ namespace {
 
 using control::Access;
 
-constexpr std::size_t kNameShownMax = 64;
 constexpr std::size_t kUnbindingCodeLength = 8;  // sdk/protocol.md §4
 
 Error bad_request(const std::string& what) { return {"bad_request", what}; }

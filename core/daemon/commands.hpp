@@ -14,6 +14,8 @@
 
 namespace hawser::daemon {
 
+inline constexpr std::size_t kNameShownMax = 64;  // of a name that somebody else made up, as a message repeats it
+
 // What people and the cloud ask of the agent, and what the main connection tells it: everything meets here and is
 // handed to the part whose business it is. Owned by main(), lives on the loop's thread.
 class Commands : public connection::Observer {

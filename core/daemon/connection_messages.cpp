@@ -9,8 +9,6 @@
 namespace hawser::daemon {
 namespace {
 
-constexpr std::size_t kNameShownMax = 64;
-
 std::string in_words(const std::vector<json::Object>& grants, const std::vector<connection::Refusal>& refused) {
   std::string words;
   for (const auto& grant : grants)

@@ -96,8 +96,6 @@ struct House {
   std::string output;
 };
 
-bool has(const std::string& text, const std::string& part) { return text.find(part) != std::string::npos; }
-
 }  // namespace
 
 TEST_CASE("hawserd names every fault of a wrong configuration, exits with 78 and starts nothing") {

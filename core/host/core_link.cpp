@@ -7,12 +7,6 @@
 namespace hawser::host {
 namespace {
 
-json::Object message_of(const std::string& type) {
-  auto object = json::make_object();
-  object->set("type", type);
-  return object;
-}
-
 json::Object log_line(const std::string& level, const std::string& message, const json::Object& fields) {
   auto line = message_of("log");
   line->set("level", level);

@@ -17,6 +17,12 @@ inline constexpr std::size_t kLogMessageBytesMax = 4096;
 inline constexpr std::size_t kLogFieldsMax = 16;
 inline constexpr std::size_t kLogFieldBytesMax = 256;
 
+inline json::Object message_of(const std::string& type) {
+  auto message = json::make_object();
+  message->set("type", type);
+  return message;
+}
+
 // What the host's threads have to say to the core, until the control thread takes it. Nobody waits: a log line over the
 // limit is dropped and counted, a status replaces an older one that still waits, and for the rest the caller is told.
 // Every function is for any thread.

@@ -16,37 +16,38 @@ constexpr std::int64_t kInFlightBytesMost = 64 * 1024 * 1024;
 constexpr std::int64_t kPingLeast = 5;
 constexpr std::int64_t kPingMost = 600;
 
-Error bad(const std::string& what) { return {"bad_response", "grant: " + what}; }
+Error bad_grant(const std::string& what) { return {"bad_response", "grant: " + what}; }
 
 bool is_visible_ascii(const std::string& text) {
   return std::all_of(text.begin(), text.end(), [](char c) { return c > ' ' && c < 0x7f; });
 }
 
 Status read_authority(const std::string& authority, transport::Origin& origin) {
-  if (authority.empty() || authority.find('@') != std::string::npos) return bad("url: a host without user is due");
+  if (authority.empty() || authority.find('@') != std::string::npos)
+    return bad_grant("url: a host without user is due");
   std::size_t end = authority.find(':');
   if (authority[0] == '[') {
     end = authority.find(']');
-    if (end == std::string::npos) return bad("url: a bracket is not closed");
+    if (end == std::string::npos) return bad_grant("url: a bracket is not closed");
     origin.host = authority.substr(1, end - 1);
     ++end;
   } else {
     origin.host = authority.substr(0, end);
   }
-  if (origin.host.empty()) return bad("url: the host is empty");
+  if (origin.host.empty()) return bad_grant("url: the host is empty");
   if (end == std::string::npos || end == authority.size()) return ok();
   const char* const last = authority.data() + authority.size();
   const auto [rest, fault] = std::from_chars(authority.data() + end + 1, last, origin.port);
   if (authority[end] != ':' || fault != std::errc{} || rest != last || origin.port == 0)
-    return bad("url: the port is no number from 1 to 65535");
+    return bad_grant("url: the port is no number from 1 to 65535");
   return ok();
 }
 
 Status read_url(Grant& grant) {
   constexpr std::string_view kScheme = "wss://";
-  if (grant.url.rfind(kScheme, 0) != 0) return bad("url: only wss is dialled");
-  if (!is_visible_ascii(grant.url)) return bad("url: a character that has no place in a URL");
-  if (grant.url.find('#') != std::string::npos) return bad("url: a fragment has no place here");
+  if (grant.url.rfind(kScheme, 0) != 0) return bad_grant("url: only wss is dialled");
+  if (!is_visible_ascii(grant.url)) return bad_grant("url: a character that has no place in a URL");
+  if (grant.url.find('#') != std::string::npos) return bad_grant("url: a fragment has no place here");
   const std::size_t slash = grant.url.find_first_of("/?", kScheme.size());
   const std::string authority = grant.url.substr(kScheme.size(), slash - kScheme.size());
   grant.path = slash == std::string::npos ? "/" : grant.url.substr(slash);
@@ -58,7 +59,7 @@ Status read_binding(const json::Object& object, Binding& binding) {
   const auto member = json::object_member(object, "binding");
   if (!member) return ok();
   const std::string version = json::text_or(*member, "ip_version", "any");
-  if (version != "any" && version != "4" && version != "6") return bad("binding: ip_version is any, 4 or 6");
+  if (version != "any" && version != "4" && version != "6") return bad_grant("binding: ip_version is any, 4 or 6");
   binding.ip_version = version == "4" ? IpVersion::V4 : version == "6" ? IpVersion::V6 : IpVersion::Any;
   binding.vpn_instance = json::text_or(*member, "vpn_instance");
   binding.source_ip = json::text_or(*member, "source_ip");
@@ -74,11 +75,11 @@ Result<Grant> read_grant(const json::Object& object, TimePoint now) {
         std::tuple{"protocol", &grant.protocol, json::kIdBytesMax}, std::tuple{"url", &grant.url, kUrlBytesMax},
         std::tuple{"token", &grant.token, kTokenBytesMax}}) {
     auto text = json::text_member(object, name, 1, most);
-    if (!text) return bad(std::string(name) + ": text of 1 to " + std::to_string(most) + " bytes is due");
+    if (!text) return bad_grant(std::string(name) + ": text of 1 to " + std::to_string(most) + " bytes is due");
     *target = std::move(*text);
   }
-  if (!is_visible_ascii(grant.token)) return bad("token: a character that has no place in a header");
-  if (!is_visible_ascii(grant.protocol)) return bad("protocol: a character that has no place in a header");
+  if (!is_visible_ascii(grant.token)) return bad_grant("token: a character that has no place in a header");
+  if (!is_visible_ascii(grant.protocol)) return bad_grant("protocol: a character that has no place in a header");
   if (auto read = read_url(grant); !read) return read.error();
   if (auto read = read_binding(object, grant.binding); !read) return read.error();
   const auto expires_in = json::integer_member(object, "expires_in", 1);

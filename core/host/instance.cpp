@@ -14,12 +14,6 @@ namespace {
 
 constexpr std::size_t kWhyBytesMax = 1024;
 
-json::Object message_of(const std::string& type) {
-  auto message = json::make_object();
-  message->set("type", type);
-  return message;
-}
-
 }  // namespace
 
 Instance::Instance(Setup setup, CoreLink& link, Switchboard& switchboard, CallbackWatch& callbacks,

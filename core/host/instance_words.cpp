@@ -16,12 +16,6 @@ constexpr std::uint64_t kTimerMsMax = std::uint64_t{365} * 24 * 3600 * 1000;
 constexpr std::uint32_t kReachMsMax = 3600 * 1000;
 constexpr std::uint32_t kOutboxBytesMost = 256 * 1024 * 1024;
 
-json::Object message_of(const std::string& type) {
-  auto message = json::make_object();
-  message->set("type", type);
-  return message;
-}
-
 }  // namespace
 
 bool Instance::on_service_thread(const char* function) {

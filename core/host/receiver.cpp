@@ -4,14 +4,6 @@
 #include "core/host/outbox.hpp"
 
 namespace hawser::host {
-namespace {
-
-constexpr std::size_t kWordsBytesMax = 512;  // of a refusal
-
-Fault policy(const std::string& detail) { return {1008, "policy", detail}; }
-
-}  // namespace
-
 Receiver::Receiver(ReceivedStore& store, SessionEvents& events) : store_(store), events_(events) {
   const Received received = store_.load();
   stream_ = received.stream;
@@ -106,7 +98,7 @@ std::optional<Fault> Receiver::verdict(const std::string& stream, std::uint64_t 
     return Fault{1011, "server_error", "the plugin neither took nor refused durable message " + std::to_string(number)};
   }
   if (verdict == Verdict::Refused) {
-    nacks_.emplace_back(number, why.substr(0, kWordsBytesMax));
+    nacks_.emplace_back(number, why.substr(0, kNackWordsBytesMax));
     if (nacks_.size() > kNacksMax) nacks_.pop_front();
   }
   taken_ = number;

@@ -6,8 +6,7 @@
 namespace hawser::host {
 namespace {
 
-constexpr std::size_t kNackedMax = 1000;     // in a welcome
-constexpr std::size_t kWordsBytesMax = 512;  // of a refusal
+constexpr std::size_t kNackedMax = 1000;  // in a welcome
 
 std::array<char, kHeaderBytes> header(unsigned char kind, std::uint64_t number) {
   std::array<char, kHeaderBytes> bytes{};
@@ -15,8 +14,6 @@ std::array<char, kHeaderBytes> header(unsigned char kind, std::uint64_t number) 
   for (std::size_t i = 0; i < 8; ++i) bytes[8 - i] = static_cast<char>((number >> (8 * i)) & 0xff);
   return bytes;
 }
-
-Fault policy(const std::string& detail) { return {1008, "policy", detail}; }
 
 }  // namespace
 
@@ -93,7 +90,7 @@ std::optional<Fault> Sender::nack(const json::Object& message) {
   if (!code) return policy("nack: " + code.error().message);
   const auto number = static_cast<std::uint64_t>(*seq);
   if (number >= next_) return policy("nack: " + std::to_string(number) + " was not sent yet");
-  const std::string words = json::text_or(message, "message").substr(0, kWordsBytesMax);
+  const std::string words = json::text_or(message, "message").substr(0, kNackWordsBytesMax);
   const std::uint64_t ticket = base_ + number;
   if (delivery_.refuse(ticket, "nacked")) {
     events_.on_nacked(ticket, *code, words);

@@ -9,8 +9,6 @@ namespace {
 // Texts that belong to the two ends of the stream; every other type is the plugin's.
 constexpr std::array<std::string_view, 6> kControlTypes = {"hello", "welcome", "resume", "ack", "nack", "skipped"};
 
-Fault policy(const std::string& detail) { return {1008, "policy", detail}; }
-
 std::uint64_t number_of(std::string_view data) {
   std::uint64_t number = 0;
   for (std::size_t i = 1; i < kHeaderBytes; ++i) number = (number << 8) | static_cast<unsigned char>(data[i]);

@@ -28,7 +28,6 @@ void SubconnectionLoop::dial() {
 void SubconnectionLoop::upgraded(transport::Upgrade upgrade) {
   if (!upgrade.socket) return refused_upgrade(upgrade.answer);
   socket_ = std::move(upgrade.socket);
-  socket_->stream().keep_session();
   fault_.reset();
   in_session_ = true;
   shared_.message_bytes_max.store(dialled_.limits.message_bytes);

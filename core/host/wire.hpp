@@ -22,6 +22,10 @@ struct Fault {
   std::string detail;
 };
 
+inline Fault policy(const std::string& detail) { return {1008, "policy", detail}; }
+
+inline constexpr std::size_t kNackWordsBytesMax = 512;
+
 // The open connection, as transport::WebSocket has it.
 class Wire {
  public:

@@ -9,9 +9,6 @@
 namespace hawser::supervisor {
 namespace {
 
-constexpr std::size_t kReasonBytesMax = 64;
-constexpr std::size_t kDetailBytesMax = 512;
-
 // Kinds of sdk/protocol.md §4 that are a plugin's to report; the others are the core's own word.
 constexpr std::array<std::string_view, 4> kPluginEventKinds = {"config", "threshold", "dropped", "service_state"};
 

@@ -1,11 +1,11 @@
 // What a host says to its plugin's own state: ready, refused, health, log, overrun. Hostile data.
 #include "core/base/encoding.hpp"
+#include "core/supervisor/subconnection_book.hpp"
 #include "core/supervisor/supervised_plugin.hpp"
 
 namespace hawser::supervisor {
 namespace {
 
-constexpr std::size_t kDetailBytesMax = 512;
 constexpr std::size_t kLogBytesMax = 2048;
 constexpr std::size_t kLogFieldsMax = 16;
 

@@ -18,8 +18,6 @@ namespace {
 
 constexpr uid_t kNobody = 65534;
 
-bool has(const std::string& text, const std::string& part) { return text.find(part) != std::string::npos; }
-
 // While it lives, a limit of this process is this low.
 class Short {
  public:

@@ -9,9 +9,7 @@ namespace hawser::supervisor {
 namespace {
 
 constexpr std::size_t kDropReasonsMax = 16;
-constexpr std::size_t kReasonBytesMax = 64;
 constexpr std::size_t kUrlBytesMax = 2048;
-constexpr std::size_t kDetailBytesMax = 512;
 constexpr const char* kStates[] = {"waiting_for_grant", "connecting", "ready",   "draining",
                                    "backoff",           "refused",    "revoked", "stopped"};
 

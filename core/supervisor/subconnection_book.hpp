@@ -11,6 +11,10 @@
 
 namespace hawser::supervisor {
 
+// Of what a host says, as it is kept and shown.
+inline constexpr std::size_t kReasonBytesMax = 64;
+inline constexpr std::size_t kDetailBytesMax = 512;
+
 // A count that a host tells since its own start, summed over the hosts: it survives the death of one.
 class LastingCount {
  public:

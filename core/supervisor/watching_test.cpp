@@ -11,8 +11,6 @@ using testing::Rig;
 
 namespace {
 
-bool has(const std::string& text, const std::string& part) { return text.find(part) != std::string::npos; }
-
 // The detail of the first event of this kind and reason.
 std::string told(const Rig& rig, const std::string& kind, const std::string& reason) {
   for (const auto& event : rig.cloud.events) {

@@ -19,8 +19,8 @@ struct Dialer::Parts {
   DialSettings settings;
   Waker& waker;
   std::map<std::string, std::shared_ptr<TlsContext>> contexts;  // by host
-  // Where TCP connected and TLS failed, the longest ago first: the next dial begins with the other addresses, so that
-  // none of these hides a working one (conn-18).
+  // Where TCP connected and nothing has been answered over TLS since, the longest ago first: the next dial begins with
+  // the other addresses, so that none of these hides a working one (conn-18).
   std::vector<Poco::Net::SocketAddress> half_working;
 
   Result<std::shared_ptr<TlsContext>> context_for(const std::string& host) {
@@ -33,9 +33,8 @@ struct Dialer::Parts {
     return context;
   }
 
-  void note(const Poco::Net::SocketAddress& peer, bool secured) {
+  void suspect(const Poco::Net::SocketAddress& peer) {
     std::erase(half_working, peer);
-    if (secured) return;
     if (half_working.size() >= kHalfWorkingMax) half_working.erase(half_working.begin());
     half_working.push_back(peer);
   }
@@ -103,13 +102,15 @@ Result<std::unique_ptr<Stream>> Dialer::dial(const Origin& origin, TimePoint dea
   auto connected = parts_->connect(origin, *egress, deadline, tell);
   if (!connected) return connected.error();
   const SystemTime checked_at = std::max(std::chrono::system_clock::now(), parts_->settings.validity_floor);
-  const auto keep = [kept = std::weak_ptr(*context), port = origin.port](Poco::Net::Session::Ptr session) {
-    if (const auto still = kept.lock()) still->keep_session(port, std::move(session));
-  };
   const auto peer = connected->peer;
+  const auto on_answer = [parts = std::weak_ptr(parts_), kept = std::weak_ptr(*context), port = origin.port,
+                          peer](Poco::Net::Session::Ptr session) {
+    if (const auto dialer = parts.lock()) std::erase(dialer->half_working, peer);
+    if (const auto still = kept.lock(); still && session) still->keep_session(port, std::move(session));
+  };
   auto stream = TlsStream::secure(std::move(*connected), origin, **context, checked_at, parts_->waker,
-                                  StepLimit(kTlsLimit, deadline), keep);
-  if (stream || stream.error().code != "cancelled") parts_->note(peer, bool(stream));
+                                  StepLimit(kTlsLimit, deadline), on_answer);
+  if (stream || stream.error().code != "cancelled") parts_->suspect(peer);  // until it answers
   if (stream) tell(DialStep::Secured);
   return stream;
 }

@@ -134,7 +134,7 @@ Result<HttpAnswer> exchange(Stream& stream, Waker& waker, const Origin& origin, 
   AnswerParser parser(AnswerParser::Want::Answer);
   if (Status done = converse(stream, waker, *text, parser, deadline); !done)
     return done.error().with_context(origin.text());
-  stream.keep_session();
+  stream.answered();
   return parser.take_answer();
 }
 

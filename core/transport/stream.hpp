@@ -46,9 +46,9 @@ class Stream {
   virtual bool session_was_resumed() const = 0;
   // Until when the peer's certificate is valid; the beginning of time where it has none.
   virtual std::chrono::system_clock::time_point certificate_ends() const { return {}; }
-  // Call after the first answer: keeps the TLS session (its ticket has arrived by then) for the next dial of this
-  // origin.
-  virtual void keep_session() = 0;
+  // Call after the first answer: what is behind TLS works, so that the next dial does not put this address last
+  // (conn-18), and the TLS session, whose ticket has arrived by then, is kept for it.
+  virtual void answered() = 0;
   virtual void shutdown() noexcept = 0;  // sends close_notify as far as it goes without waiting
 };
 
@@ -74,7 +74,7 @@ class Dialer {
 
  private:
   struct Parts;
-  std::unique_ptr<Parts> parts_;
+  std::shared_ptr<Parts> parts_;  // a stream may outlive its dialer
 };
 
 }  // namespace hawser::transport

@@ -28,7 +28,7 @@ class PlainStream final : public Stream {
   int descriptor() const override { return socket_.get(); }
   std::string peer_address() const override { return "pair"; }
   bool session_was_resumed() const override { return false; }
-  void keep_session() override {}
+  void answered() override {}
   void shutdown() noexcept override { ::shutdown(socket_.get(), SHUT_WR); }
 
   std::vector<std::size_t> writes;  // the sizes that were offered

@@ -73,7 +73,7 @@ int clamp_to_int(std::size_t bytes) { return static_cast<int>(std::min<std::size
 
 Result<std::unique_ptr<Stream>> TlsStream::secure(Connected connected, const Origin& origin, TlsContext& context,
                                                   SystemTime checked_at, Waker& waker, const StepLimit& limit,
-                                                  KeepSession keep) {
+                                                  Answered on_answer) {
   context.begin(checked_at);
   const Poco::Net::Session::Ptr session = context.take_session(origin.port, checked_at);
   // An IP literal must not become a server name indication (RFC 6066 §3): it is checked all the same.
@@ -83,7 +83,7 @@ Result<std::unique_ptr<Stream>> TlsStream::secure(Connected connected, const Ori
     clear_stale_errors();
     AdoptedSocket raw(std::move(connected.socket));
     auto secure_socket = SecureStreamSocket::attach(raw, name, context.poco(), session);
-    stream.reset(new TlsStream(std::move(secure_socket), connected.peer, std::move(keep)));
+    stream.reset(new TlsStream(std::move(secure_socket), connected.peer, std::move(on_answer)));
   } catch (const Poco::Exception& error) {
     return Error{"tls_failed", origin.text() + ": " + error.displayText()};
   }
@@ -132,15 +132,17 @@ Result<Stream::Io> TlsStream::write(std::span<const char> bytes, std::size_t& mo
   return to_io(*answer, moved);
 }
 
-void TlsStream::keep_session() {
+void TlsStream::answered() {
   clear_stale_errors();
+  Poco::Net::Session::Ptr kept;
   try {
     const auto session = socket_.currentSession();
     SSL_SESSION* const copy = session ? SSL_SESSION_dup(session->sslSession()) : nullptr;
-    if (copy) keep_(new KeptSession(copy));
+    if (copy) kept = new KeptSession(copy);
   } catch (const Poco::Exception&) {
     // The next dial makes a full handshake: nothing is lost but time.
   }
+  on_answer_(std::move(kept));
 }
 
 void TlsStream::shutdown() noexcept {

@@ -22,7 +22,7 @@ TEST_CASE("a session is resumed on the next dial of the same port only") {
     REQUIRE(first);
     CHECK(!(*first)->session_was_resumed());
     REQUIRE(say(**first, "ping") == "pong");
-    (*first)->keep_session();
+    (*first)->answered();
     (*first)->shutdown();
   }
   {
@@ -54,7 +54,7 @@ TEST_CASE("[perf-3] of 100 reconnects at least 95 resume the TLS session, howeve
     REQUIRE(stream);
     REQUIRE(say(**stream, "ping") == "pong");
     resumed += (*stream)->session_was_resumed() ? 1 : 0;
-    (*stream)->keep_session();
+    (*stream)->answered();
     // By us, by a server that is killed, or with the stream itself.
     if (i % 3 == 0) (*stream)->shutdown();
     if (i % 3 == 1) CHECK(say(**stream, "die").starts_with("failed: the connection "));
@@ -70,7 +70,7 @@ TEST_CASE("[sec-1] resuming does not outlive the certificate") {
     auto first = device.dial("localhost", server.port());
     REQUIRE(first);
     REQUIRE(say(**first, "ping") == "pong");
-    (*first)->keep_session();
+    (*first)->answered();
     (*first)->shutdown();
   }
   device.dialer.set_validity_floor(std::chrono::system_clock::now() + 48h);  // the certificate is valid for 24 hours

@@ -61,7 +61,7 @@ Result<Upgrade> upgrade(std::unique_ptr<Stream> stream, Waker& waker, const Upgr
   AnswerParser parser(AnswerParser::Want::Upgrade);
   if (Status done = converse(*stream, waker, *text, parser, deadline); !done)
     return done.error().with_context(request.origin.text());
-  stream->keep_session();
+  stream->answered();
 
   Upgrade result;
   result.answer = parser.take_answer();

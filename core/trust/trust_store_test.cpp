@@ -13,11 +13,6 @@ using testing::Signer;
 
 namespace {
 
-bool has(const std::string& text, const std::string& part) {
-  UNSCOPED_INFO(text);
-  return text.find(part) != text.npos;
-}
-
 const Signer& acme() {
   static const Signer signer;
   return signer;

@@ -18,11 +18,6 @@ namespace fs = std::filesystem;
 
 namespace {
 
-bool has(const std::string& text, const std::string& part) {
-  UNSCOPED_INFO(text);
-  return text.find(part) != text.npos;
-}
-
 const Time kNow = sys_days(2026y / November / 29);
 
 // A signed plugin com.acme.clock 1.0.0 in a folder of its own, and an operator who trusts its vendor.

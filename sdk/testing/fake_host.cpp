@@ -13,11 +13,6 @@ namespace hawser::sdk::testing {
 namespace {
 constexpr std::chrono::seconds kRealLimit{5};  // a test that waits for longer has failed
 constexpr int kWaitForDescriptorsMs = 5;
-
-hws_status append_to_string(void* to, const void* data, std::size_t size) {
-  static_cast<std::string*>(to)->append(static_cast<const char*>(data), size);
-  return HWS_OK;
-}
 }  // namespace
 
 FakeHost::FakeHost() {

@@ -4,6 +4,12 @@
 
 namespace hawser::sdk::testing {
 
+// An hws_sink that appends to the std::string `to`.
+inline hws_status append_to_string(void* to, const void* data, std::size_t size) {
+  static_cast<std::string*>(to)->append(static_cast<const char*>(data), size);
+  return HWS_OK;
+}
+
 // The C tables behind FakeHost.
 struct FakeHostTables {
   static hws_host host();

@@ -1,7 +1,7 @@
 #include <algorithm>
 #include <stdexcept>
 
-#include "fake_host.hpp"
+#include "fake_host_tables.hpp"
 
 namespace hawser::sdk::testing {
 
@@ -10,10 +10,6 @@ constexpr std::size_t kOutboxBytesDefault = 8 * 1024 * 1024;
 
 hws_str view(std::string_view text) { return {text.data(), text.size()}; }
 
-hws_status append_to_string(void* to, const void* data, std::size_t size) {
-  static_cast<std::string*>(to)->append(static_cast<const char*>(data), size);
-  return HWS_OK;
-}
 }  // namespace
 
 FakeSpool& FakeSubconnection::spool() const { return host_->spools[service]; }
