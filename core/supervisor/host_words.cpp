@@ -75,6 +75,8 @@ void SupervisedPlugin::on_health(const json::Object& message) {
 }
 
 void SupervisedPlugin::on_log(const json::Object& message) {
+  const auto level = level_of(json::text_or(message, "level"));
+  if (!may_log(level)) return;  // first, so that what a flood costs us is small
   std::string line = printable(json::text_or(message, "message"), kLogBytesMax);
   if (const auto fields = json::object_member(message, "fields")) {
     std::size_t count = 0;
@@ -83,20 +85,23 @@ void SupervisedPlugin::on_log(const json::Object& message) {
       line += " " + printable(name, 64) + "=" + printable(json::text_or(*fields, name), 256);
     }
   }
-  log_line(level_of(json::text_or(message, "level")), line);
+  spdlog::log(level, "{}: {}", id(), line);
 }
 
 void SupervisedPlugin::log_line(spdlog::level::level_enum level, const std::string& line) {
-  if (!spdlog::should_log(level)) return;
+  if (may_log(level)) spdlog::log(level, "{}: {}", id(), line);
+}
+
+bool SupervisedPlugin::may_log(spdlog::level::level_enum level) {
   const TimePoint now = Clock::now();
-  if (!log_rate_.allow(now)) return;
+  if (!spdlog::should_log(level) || !log_rate_.allow(now)) return false;
   if (now - left_out_told_ >= kLeftOutEvery) {
     if (const auto lost = log_rate_.take_held_back()) {
       spdlog::warn("{}: {} log lines were left out, more than {} a second", id(), lost, log_rate_.per_second());
       left_out_told_ = now;
     }
   }
-  spdlog::log(level, "{}: {}", id(), line);
+  return true;
 }
 
 }  // namespace hawser::supervisor

@@ -14,7 +14,7 @@ namespace hawser::supervisor {
 
 inline constexpr int kMessagesPerTurn = 32;  // of one channel, then the others have their turn
 inline constexpr std::chrono::microseconds kReadingPerTurn{2000};
-inline constexpr milliseconds kReadingPause{5};  // after a full turn, and at least four times as long as it took
+inline constexpr milliseconds kReadingPause{50};  // after a full turn, and at least four times as long as it took
 inline constexpr std::size_t kOutputLineMax = 1024;
 inline constexpr std::size_t kOutputPerTurn = 16 * 1024;
 inline constexpr milliseconds kOutputPause{20};  // after a full turn: at most 800 KiB a second of one plugin

@@ -120,6 +120,7 @@ class SupervisedPlugin {
   void spawn();
   Status start_process(PluginProcess::Events events);
   milliseconds stall_limit() const;
+  bool may_log(spdlog::level::level_enum level);  // counts the line, or what is left out
   bool hear_watch(const std::string& type, const json::Object& message);
   void note_ready();
   void send_stop(milliseconds limit);
