@@ -39,9 +39,13 @@ struct Dhcp {
   std::vector<std::string> interfaces;  // empty: every one
 };
 
+// Where a proxy of the environment is named; it counts before cloud.proxy.url.
+inline constexpr const char* kProxyVariables[] = {"https_proxy", "HTTPS_PROXY", "no_proxy", "NO_PROXY"};
+
 struct Action {
   std::vector<std::string> command;            // the argument list; [0] is an absolute path
   std::chrono::milliseconds time_limit = 30s;  // 1 s to 1 h
+  std::vector<std::string> environment{};      // NAME=value, besides PATH and LANG; no operator's setting
 };
 
 // How a plugin's durable messages stand on disk (data-1): safe: each one synced before it counts as accepted; relaxed:

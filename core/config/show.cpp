@@ -57,6 +57,7 @@ json::Object dhcp(const Dhcp& settings) {
 json::Object proxy(const Proxy& settings) {
   auto object = one("host", settings.host);
   object->set("port", static_cast<int>(settings.port));
+  object->set("has_credentials", !settings.user.empty());
   object->set("no_proxy", texts(settings.no_proxy));
   return object;
 }

@@ -10,7 +10,7 @@
 namespace hawser::connection {
 namespace {
 
-constexpr std::int64_t kDrainMax = 3600;
+constexpr std::int64_t kDrainMax = 3600;  // more counts as that
 
 Status schema(const Error& error) { return Error{"policy", error.message}; }
 
@@ -144,14 +144,14 @@ Status Link::command(const json::Object& message) {
 }
 
 Status Link::drain(const json::Object& message) {
-  const auto retry = json::integer_member(message, "retry_after_s", 0, kDrainMax);
+  const auto retry = json::integer_member(message, "retry_after_s", 0, json::kIntegerMax);
   if (!retry) return schema(retry.error());
-  const auto spread = json::integer_member(message, "spread_s", 0, kDrainMax);
+  const auto spread = json::integer_member(message, "spread_s", 0, json::kIntegerMax);
   if (!spread) return schema(spread.error());
-  const TimePoint leave_at = Clock::now() + random_between(0ms, seconds(*spread));
-  drain_ = Drain{leave_at, seconds(*retry)};
-  spdlog::info("main connection: the cloud drains; leaving within {} s, back no sooner than {} s later", *spread,
-               *retry);
+  const seconds leave_within(std::min(*spread, kDrainMax)), away(std::min(*retry, kDrainMax));
+  drain_ = Drain{Clock::now() + random_between(0ms, leave_within), away};
+  spdlog::info("main connection: the cloud drains; leaving within {} s, back no sooner than {} s later",
+               leave_within.count(), away.count());
   return ok();
 }
 

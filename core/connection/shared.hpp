@@ -71,7 +71,7 @@ struct Shared {
         observer(o),
         board(o),
         commands(identity.state_dir / "commands.json", writer.hand_over()),
-        floor(identity.state_dir / "validity_floor", writer.hand_over()),
+        floor(identity.state_dir / ValidityFloor::kFile, writer.hand_over()),
         waits(random_between) {
     read_kept();
   }

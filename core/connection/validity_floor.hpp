@@ -27,6 +27,7 @@ class ValidityFloor {
   bool clock_is_trusted() const;
 
   static Time built_at();
+  static constexpr const char* kFile = "validity_floor";  // in the state folder
 
  private:
   std::filesystem::path file_;

@@ -105,8 +105,8 @@ CtlOutcome send_bundle(const CtlOptions& options, const std::string& name, const
   if (auto filled = fill_bundle(options, archive); !filled) return failed(options, filled.error());
   const auto state = ask(options, "state");
   Waker waker;
-  transport::Dialer dialer({loaded.settings->ca_file, connection::ValidityFloor::built_at(), loaded.settings->proxy},
-                           waker);
+  const connection::ValidityFloor floor(options.state_dir / connection::ValidityFloor::kFile);
+  transport::Dialer dialer({loaded.settings->ca_file, floor.value(), loaded.settings->proxy}, waker);
   const Binding binding = binding_in_force(*loaded.settings, state ? *state : json::Object());
   if (auto sent = upload(dialer, *url, file->get(), archive.bytes(), binding); !sent)
     return failed(options, sent.error().with_context("the bundle was not uploaded"));

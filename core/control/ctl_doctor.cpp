@@ -80,25 +80,36 @@ std::string proxy_words(const Proxy& proxy) {
   return proxy.host.empty() ? "no proxy" : "the proxy " + transport::Origin{proxy.host, proxy.port}.text();
 }
 
-// The environment of this shell is not that of the agent: the agent's way is examined, and the difference told.
-void take_proxy_of_agent(const CtlOptions& options, config::Settings& settings, DoctorReport& report) {
+// The environment of this shell is not that of the agent: the agent's way is examined, and the difference told. False:
+// that way cannot be gone from here.
+bool take_proxy_of_agent(const CtlOptions& options, config::Settings& settings, DoctorReport& report) {
   const auto shown = ask(options, "config_show");
   const auto cloud = shown ? json::object_member(*shown, "cloud") : Result<json::Object>(shown.error());
-  if (!cloud) return;
+  if (!cloud) return true;
   Proxy theirs;
+  bool has_credentials = false;
   if (const auto proxy = json::object_member(*cloud, "proxy")) {
     theirs.host = json::text_or(*proxy, "host");
     theirs.port = static_cast<std::uint16_t>(json::integer_or(*proxy, "port", 0));
+    has_credentials = json::bool_or(*proxy, "has_credentials", false);
     const auto names = json::array_member(*proxy, "no_proxy");
     for (std::size_t i = 0; names && i < (*names)->size(); ++i)
       theirs.no_proxy.push_back((*names)->get(static_cast<unsigned>(i)).toString());
   }
-  if (theirs.host == settings.proxy.host && theirs.port == settings.proxy.port) return;
+  const bool same = theirs.host == settings.proxy.host && theirs.port == settings.proxy.port;
+  if (has_credentials && (!same || settings.proxy.user.empty())) {
+    say(report, Found::Skipped, "servers",
+        "the agent uses " + proxy_words(theirs) + " with a user and a password, which it tells nobody",
+        "type doctor with the agent's https_proxy in the environment, or set cloud.proxy.url");
+    return false;
+  }
+  if (same) return true;
   say(report, Found::Warning, "proxy",
       "the agent uses " + proxy_words(theirs) + ", but the files and this shell's environment name " +
           proxy_words(settings.proxy) + "; the agent's way is examined",
       "set cloud.proxy.url, and let the agent take it (hawserctl config reload)");
   settings.proxy = std::move(theirs);
+  return true;
 }
 
 // Ends an examination whose reader is gone ("| head").
@@ -128,12 +139,13 @@ void examine(const CtlOptions& options, milliseconds limit, DoctorReport& report
   auto settings = check_configuration(options, report);
   const auto state = look_for_agent(options, report);
   check_device(options.config_dir, settings, !state.isNull(), report);
-  if (settings && state) take_proxy_of_agent(options, *settings, report);
+  if (settings && state && !take_proxy_of_agent(options, *settings, report)) return;
   if (!settings) return say(report, Found::Skipped, "servers", "they are tried once the configuration has no fault");
   const auto leased = check_dhcp(options.socket.parent_path() / "dhcp", settings->dhcp, report);
   const auto all = targets(*settings, state, leased);
   if (all.empty()) return say(report, Found::Skipped, "servers", "there are none: no DHCP lease has named one yet");
-  ServerWalk to_cloud(*settings, waker, deadline, report);
+  const connection::ValidityFloor floor(options.state_dir / connection::ValidityFloor::kFile);
+  ServerWalk to_cloud(*settings, floor.value(), waker, deadline, report);
   CloudWalk in_cloud(options, *settings, state, waker, deadline, report);
   for (const Target& target : all) {
     report.begin(heading(target));

@@ -48,7 +48,9 @@ CloudWalk::CloudWalk(const CtlOptions& options, const config::Settings& settings
       waker_(waker),
       deadline_(deadline),
       report_(report),
-      dialer_({settings.ca_file, connection::ValidityFloor::built_at(), settings.proxy}, waker) {}
+      dialer_({settings.ca_file, connection::ValidityFloor(options.state_dir / connection::ValidityFloor::kFile).value(),
+               settings.proxy},
+              waker) {}
 
 void CloudWalk::skip(const std::string& name, const std::string& why) {
   DoctorStep step;

@@ -31,8 +31,6 @@ constexpr const char* kProxyAdvice =
 constexpr const char* kSilentAdvice =
     "what listens there takes the connection but speaks no TLS: check the port, and the cloud's log";
 
-SystemTime checked_at() { return std::max(std::chrono::system_clock::now(), connection::ValidityFloor::built_at()); }
-
 std::string skew_words(std::chrono::seconds ahead) {
   const bool is_ahead = ahead.count() >= 0;
   return "this device's clock is " + duration(std::abs(ahead.count())) + (is_ahead ? " ahead of" : " behind") +
@@ -152,7 +150,7 @@ std::unique_ptr<transport::Stream> ServerWalk::secure(const Way& way, const std:
   if (!context) {
     stream = context.error();
   } else {
-    stream = transport::TlsStream::secure(std::move(connected), way.origin, **context, checked_at(), waker_,
+    stream = transport::TlsStream::secure(std::move(connected), way.origin, **context, std::max(std::chrono::system_clock::now(), floor_), waker_,
                                           StepLimit(transport::kTlsLimit, deadline_), [](auto) {});
     if (!stream && stream.error().code == "certificate_clock") dated_ = (*context)->note();
   }

@@ -23,8 +23,10 @@ struct Greeting {
 // One thread; every wait goes through `waker` and ends at `deadline`.
 class ServerWalk {
  public:
-  ServerWalk(const config::Settings& settings, Waker& waker, TimePoint deadline, DoctorReport& report)
-      : settings_(settings), waker_(waker), deadline_(deadline), report_(report) {}
+  // `floor`: the earliest time that certificates are checked at, as the agent has it (conn-23).
+  ServerWalk(const config::Settings& settings, transport::SystemTime floor, Waker& waker, TimePoint deadline,
+             DoctorReport& report)
+      : settings_(settings), floor_(floor), waker_(waker), deadline_(deadline), report_(report) {}
 
   // Tries every address, also after one has worked.
   Greeting walk(const connection::Target& target);
@@ -42,6 +44,7 @@ class ServerWalk {
   Result<transport::Connected> connect(const Way& way, const Poco::Net::IPAddress& address);
 
   const config::Settings& settings_;
+  const transport::SystemTime floor_;
   Waker& waker_;
   const TimePoint deadline_;
   DoctorReport& report_;

@@ -144,7 +144,7 @@ int serve(const Options& options, config::Settings& settings) {
 
   Loop loop;
   Inbox inbox(loop);
-  History history(options.state_dir, connection::ValidityFloor(options.state_dir / "validity_floor").value());
+  History history(options.state_dir, connection::ValidityFloor(options.state_dir / connection::ValidityFloor::kFile).value());
   const auto connection =
       connection::MainConnection::make(settings, {options.state_dir, boot_id(), HAWSER_VERSION}, inbox);
   if (!connection) return fail(connection.error());
@@ -196,7 +196,7 @@ int serve(const Options& options, config::Settings& settings) {
   const Signals signals(loop, [&on_signals](int number) { on_signals(number); });
 
   StartRecord record(options.state_dir / "starts.json", boot_id(), uptime());
-  if (record.safe_mode()) supervisor.enter_safe_mode(*record.safe_mode());
+  if (record.safe_mode()) supervisor.enter_safe_mode(*record.safe_mode(), [&record] { record.forget_all(); });
   record.watch(loop, [&supervisor] { supervisor.leave_safe_mode("ten minutes without another such end"); });
 
   main_connection.start(supervisor.offers());  // while the hosts start

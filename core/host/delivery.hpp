@@ -14,7 +14,6 @@ namespace hawser::host {
 
 inline constexpr std::chrono::seconds kDiskRetry{10};    // after the disk refused
 inline constexpr std::chrono::seconds kRelaxedSync{1};   // between two fsyncs of a relaxed spool, or one segment
-inline constexpr std::chrono::seconds kSourceLimit{30};  // for a plugin to write a message's bytes again
 
 // A message as the sender sends it, or why it does not.
 struct Outgoing {
@@ -51,7 +50,7 @@ class Delivery {
   // Up to which ticket earlier processes may have sent in this stream.
   std::uint64_t recovered() const { return recovered_; }
 
-  Outgoing read(std::uint64_t ticket, TimePoint now);
+  Outgoing read(std::uint64_t ticket);
   void sent(std::uint64_t ticket);  // its bytes need no longer be at hand
   void acknowledge(std::uint64_t ticket);
   void release(std::uint64_t ticket);  // the plugin has heard of it too: it leaves the spool
@@ -75,7 +74,7 @@ class Delivery {
   void disk_refused(const Error& why, TimePoint now);
   void go_on_in_memory();
   void return_to_disk(TimePoint now);
-  Outgoing read_source(std::uint64_t ticket, const std::string& record, TimePoint now);
+  Outgoing read_source(std::uint64_t ticket, const std::string& record);
   Outgoing give_up(std::uint64_t ticket, const std::string& why);
 
   const Settings settings_;
@@ -94,7 +93,6 @@ class Delivery {
   std::map<std::uint64_t, Outgoing> fresh_;  // of send_source(), not sent yet and still at hand
   std::size_t fresh_bytes_ = 0;
   std::uint64_t asked_ = 0;  // the ticket whose bytes the plugin was asked for
-  TimePoint asked_until_ = TimePoint::max();
 };
 
 }  // namespace hawser::host

@@ -15,6 +15,7 @@
 namespace {
 
 constexpr int kUsage = 64;  // sysexits.h
+constexpr char kOomScore[] = "500";  // added to its share of the memory, in thousandths
 
 bool has_control_channel() {
   int kind = 0;
@@ -26,6 +27,9 @@ bool has_control_channel() {
 void prepare_process() {
   // The channel's end already tells that hawserd is gone; this holds also when our loop itself is broken.
   ::prctl(PR_SET_PDEATHSIG, SIGKILL);
+  // Where the device has no memory left, a host ends and not hawserd (proc(5)).
+  if (const hawser::Descriptor score(::open("/proc/self/oom_score_adj", O_WRONLY | O_CLOEXEC)); score)
+    [[maybe_unused]] const auto written = ::write(score.get(), kOomScore, sizeof kOomScore - 1);
   // A Ctrl-C in hawserd's terminal is for hawserd, which stops its hosts in order. A file at its limit is a full disk
   // to its writer (EFBIG), no end.
   for (const int number : {SIGINT, SIGHUP, SIGPIPE, SIGXFSZ}) ::signal(number, SIG_IGN);

@@ -160,18 +160,18 @@ bool Sender::send_one_best_effort(Wire& wire, TimePoint now) {
 }
 
 // What next_ is, when it can be had now.
-bool Sender::fetch(TimePoint now) {
+bool Sender::fetch() {
   if (outgoing_) return true;
   const std::uint64_t ticket = base_ + next_;
   if (ticket >= delivery_.end()) return false;
-  Outgoing outgoing = delivery_.read(ticket, now);
+  Outgoing outgoing = delivery_.read(ticket);
   if (outgoing.kind == Outgoing::Kind::Later) return false;
   outgoing_ = std::move(outgoing);
   return true;
 }
 
 bool Sender::send_one_durable(Wire& wire, TimePoint now) {
-  if (!fetch(now)) return false;
+  if (!fetch()) return false;
   std::uint64_t to = next_;
   std::size_t bytes = 0;
   std::string lost;

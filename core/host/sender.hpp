@@ -51,7 +51,7 @@ class Sender {
   bool waits_for_pace(TimePoint now);
   void count_sent(std::size_t bytes, TimePoint now);
   bool send_one_durable(Wire& wire, TimePoint now);
-  bool fetch(TimePoint now);
+  bool fetch();
   void send_payload(Wire& wire, TimePoint now);
   void send_skipped(Wire& wire, std::uint64_t to, const std::string& reason);
   void acked_through(std::uint64_t number, TimePoint now);

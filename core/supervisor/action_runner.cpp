@@ -63,7 +63,9 @@ void ActionRunner::run(const std::string& plugin, const std::string& name, const
   if (!rates_.try_emplace(plugin, kActionsPerSecond, kActionsBurst).first->second.allow(Clock::now()))
     return refuse("did not start: this plugin starts more than 10 actions a second", std::move(done));
   const std::uint64_t id = ++last_id_;
-  const ChildSpec spec{action.command, kEnvironment, {}, kActionFileMask, /*own_session=*/true};
+  std::vector<std::string> environment = kEnvironment;
+  environment.insert(environment.end(), action.environment.begin(), action.environment.end());
+  const ChildSpec spec{action.command, std::move(environment), {}, kActionFileMask, /*own_session=*/true};
   auto child = ChildProcess::start(loop_, spec, [this, id] { on_end(id); });
   if (!child) return refuse("did not start: " + child.error().message, std::move(done));
   auto run = std::make_unique<Run>();

@@ -30,6 +30,7 @@ std::string HostWatch::place() const {
 }
 
 std::optional<HostWatch::Overrun> HostWatch::overrun() const {
+  if (number_ == 0) return std::nullopt;
   const auto running = page_.running();
   return running && running->number == number_ ? open() : std::nullopt;
 }

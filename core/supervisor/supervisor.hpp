@@ -69,7 +69,7 @@ class Supervisor : private SupervisedPlugin::Keeper {
   std::vector<std::string> release_all();
   // Before start(): the agent itself failed too often (ops-6), so no plugin is started. Until the operator releases them,
   // a new configuration, or leave_safe_mode().
-  void enter_safe_mode(const Error& why);
+  void enter_safe_mode(const Error& why, std::function<void()> left = {});
   void leave_safe_mode(const std::string& why);
   const std::optional<Error>& safe_mode() const { return safe_mode_; }
   bool development_mode() const { return settings_.development_mode; }
@@ -151,6 +151,7 @@ class Supervisor : private SupervisedPlugin::Keeper {
   PluginPolicies policies_;
   Quarantine quarantine_;
   std::optional<Error> safe_mode_;
+  std::function<void()> safe_mode_left_;
   ActionRunner actions_;
   CloudReaches reaches_;
   GrantBook grants_;

@@ -76,8 +76,9 @@ std::vector<std::string> Supervisor::release_all() {
   return released;
 }
 
-void Supervisor::enter_safe_mode(const Error& why) {
+void Supervisor::enter_safe_mode(const Error& why, std::function<void()> left) {
   safe_mode_ = why;
+  safe_mode_left_ = std::move(left);
   spdlog::error("safe mode: {}", why.message);
   cloud_.report({"quarantine", "", why.code, "safe mode: " + why.message});
 }
@@ -85,6 +86,7 @@ void Supervisor::enter_safe_mode(const Error& why) {
 void Supervisor::leave_safe_mode(const std::string& why) {
   if (!safe_mode_) return;
   safe_mode_.reset();
+  if (const auto left = std::exchange(safe_mode_left_, nullptr)) left();
   spdlog::info("safe mode is over: {}", why);
   cloud_.report({"quarantine", "", "released", "safe mode is over: " + why});
   for (auto& [id, plugin] : plugins_) {

@@ -2,6 +2,7 @@
 
 import json
 import re
+from pathlib import Path
 
 import processes
 from basics import SERIAL, SERVICES
@@ -20,6 +21,9 @@ def check_separate(agent, state):
     assert sorted(pids) == sorted(agent.hosts())
     for pid in [agent.program.pid, *pids]:
         assert processes.tcp_connections(pid) == 1, f"{pid}: {processes.command_line(pid)}"
+    # Where memory is short, the kernel takes one of them and not hawserd.
+    scores = [int(Path(f"/proc/{pid}/oom_score_adj").read_text()) for pid in [agent.program.pid, *pids]]
+    assert all(scores[0] < score for score in scores[1:]), scores
 
 
 def test_the_agent_moors_to_hawser_cloud(world):

@@ -71,6 +71,8 @@ def test_a_verified_date_is_the_floor(world):
         young.record.wait(f"dial:{service}")
     text = agent.ctl("state").stdout
     assert "clock" in text.lower(), text
+    walked = agent.ctl("doctor", expect=1).stdout  # for the cloud that is closed
+    assert "the certificate is for 127.0.0.1" in walked and "behind the cloud's" in walked, walked
     agent.stop()
     agent.start()
     assert agent.wait_ready()["clock_floor_used"] is True, "the floor is kept over a restart"

@@ -12,6 +12,7 @@ from lab import AUTH_PORT
 from middleboxes import tinyproxy
 from namespaces import AGENT, AGENT_ROUTER, CLOUD_ADDRESS, CLOUD_NAME
 from program import SLOWNESS
+from test_doctor import doctor
 from wire import Answer
 
 INSIDE = "10.99.2.11"
@@ -83,7 +84,7 @@ def test_a_proxy_of_the_environment(lab, user):
     """[conn-22] https_proxy, with and without a user: the main connection and all three subconnections go through it, the
     cloud sees no credentials, and they stand in no log, state, configuration shown, nor in the hosts' environment."""
     words = [f"BasicAuth {user[:-1].replace(':', ' ')}"] if user else []
-    proxy = tinyproxy(lab, INSIDE, 3128, "ConnectPort 443", "ConnectPort 8443", "ConnectPort 19443", *words)
+    proxy = tinyproxy(lab, INSIDE, 3128, "ConnectPort 443", "ConnectPort 8443", "ConnectPort 19443", "ConnectPort 9443", *words)
     lab.fault(f"ip saddr 10.99.1.2 ip daddr {CLOUD_ADDRESS} tcp dport {{ 443, 8443, 19443 }} counter drop")
     cloud = lab.scripted_cloud()
     agent = lab.agent(log_level="trace")
@@ -98,6 +99,11 @@ def test_a_proxy_of_the_environment(lab, user):
         with open(f"/proc/{pid}/environ") as file:
             shown += file.read()
     assert "sEcret-1" not in shown and "bW9vcjpzRWNyZXQtMQ" not in shown
+    # doctor is typed in a shell without that variable, and hawserctl is started for a bundle that the cloud asks for.
+    steps = doctor(agent, lab, expect=0)
+    assert any(row["result"] == "skipped" and "tells nobody" in row["detail"] for row in steps) == bool(user), steps
+    cloud.send_main({"type": "command", "id": "b", "name": "collect_bundle", "args": {"url": f"https://{CLOUD_NAME}:9443/b"}})
+    proxy.wait_line(f"CONNECT {CLOUD_NAME}:9443")
 
 
 def test_no_proxy_goes_past_it(lab):

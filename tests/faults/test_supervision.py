@@ -77,6 +77,10 @@ def test_an_agent_that_ends_badly_three_times_starts_in_safe_mode(house):
     assert "acme.echo_a" in released and "acme.echo_b" in released
     house.agent.wait_ready(SERVICES)
     assert house.agent.state()["safe_mode"] is None
+    house.agent.stop()
+    house.agent.start()
+    house.agent.wait_ready(SERVICES)
+    assert house.agent.state()["safe_mode"] is None, "what the operator ended is not counted again"
 
 
 @pytest.mark.parametrize("do", ["sleep", "deaf", "spin"])
