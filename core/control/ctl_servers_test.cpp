@@ -234,7 +234,7 @@ TEST_CASE("[conn-25] a later file that has the last word is named") {
 TEST_CASE("[conn-25] a running agent is told, and a refusal of it is a failure that says what is written") {
   Device device;
   std::atomic<int> asked = 0;
-  bool refuse = false;
+  std::atomic<bool> refuse = false;
   const ServerThread agent(device.socket, [&](Loop&) -> ControlServer::Handler {
     return [&](Request request, Reply reply) {
       if (request.command == "config_reload") ++asked;
