@@ -51,8 +51,10 @@ class Agent:
             self.write_config(f"plugins.d/{plugin}.toml", text)
 
     def first_uid(self):
-        """A range of users of its own: the limit of processes is counted per user, over all agents of the machine."""
-        return FIRST_UID + (os.getpid() * 16 + next(_agents)) % RANGES * UIDS_EACH
+        """A range of users of its own: the limit of processes is counted per user, over all agents of the machine. A
+        process id stands for one process only within its namespace."""
+        namespace = os.stat("/proc/self/ns/pid").st_ino
+        return FIRST_UID + ((namespace * 4096 + os.getpid()) * 16 + next(_agents)) % RANGES * UIDS_EACH
 
     def write_config(self, name, text):
         path = self.config / name
