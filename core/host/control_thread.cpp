@@ -36,7 +36,7 @@ std::optional<std::int64_t> pss_kib() {
 
 ControlThread::ControlThread(Descriptor channel, GatewayChooser choose_gateway)
     : channel_(std::move(channel)),
-      link_([this] { (void)loop_.post([this] { pump(); }); }),
+      link_([this] { return loop_.post([this] { pump(); }); }),
       callbacks_(loop_, link_, control::FlightWriter::take(control::kFlightDescriptor)),
       choose_gateway_(std::move(choose_gateway)) {}
 

@@ -17,27 +17,29 @@ json::Object log_line(const std::string& level, const std::string& message, cons
 
 }  // namespace
 
-void CoreLink::wake_if(bool was_empty) {
-  if (was_empty) wake_();
+void CoreLink::wake() {
+  if (woken_.exchange(true)) return;
+  try {
+    if (!wake_()) woken_ = false;
+  } catch (...) {
+    woken_ = false;
+    throw;
+  }
 }
 
 bool CoreLink::send(json::Object message) {
-  bool was_empty = false;
   {
     const std::lock_guard lock(mutex_);
     if (messages_.size() >= kMessageQueueMax) return false;
-    was_empty = empty();
     messages_.emplace_back("", std::move(message));
   }
-  wake_if(was_empty);
+  wake();
   return true;
 }
 
 void CoreLink::send_newest(const std::string& key, json::Object message) {
-  bool was_empty = false;
   {
     const std::lock_guard lock(mutex_);
-    was_empty = empty();
     const auto older =
         std::find_if(messages_.begin(), messages_.end(), [&](const auto& waiting) { return waiting.first == key; });
     if (older != messages_.end()) {
@@ -46,7 +48,7 @@ void CoreLink::send_newest(const std::string& key, json::Object message) {
       messages_.emplace_back(key, std::move(message));
     }
   }
-  wake_if(was_empty);
+  wake();
 }
 
 void CoreLink::log(const std::string& level, std::string_view message, const Fields& fields) {
@@ -54,17 +56,15 @@ void CoreLink::log(const std::string& level, std::string_view message, const Fie
   for (std::size_t i = 0; i < fields.size() && i < kLogFieldsMax; ++i)
     kept->set(printable(fields[i].first, 64), printable(fields[i].second, kLogFieldBytesMax));
   auto line = log_line(level, printable(message, kLogMessageBytesMax), kept);
-  bool was_empty = false;
   {
     const std::lock_guard lock(mutex_);
     if (logs_.size() >= kLogQueueMax) {
       ++logs_dropped_;
       return;
     }
-    was_empty = empty();
     logs_.push_back(std::move(line));
   }
-  wake_if(was_empty);
+  wake();
 }
 
 void CoreLink::event(const std::string& kind, const std::string& service, const std::string& reason,
@@ -91,6 +91,8 @@ json::Object CoreLink::take() {
         "warn", std::to_string(logs_dropped_) + " log lines were dropped: the plugin logs faster than they leave",
         json::make_object());
     logs_dropped_ = 0;
+  } else {
+    woken_ = false;
   }
   return message;
 }

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <atomic>
 #include <deque>
 #include <functional>
 #include <mutex>
@@ -30,8 +31,9 @@ class CoreLink {
  public:
   using Fields = std::vector<std::pair<std::string, std::string>>;
 
-  // `wake` makes the control thread call take(); it is called on any thread.
-  explicit CoreLink(std::function<void()> wake) : wake_(std::move(wake)) {}
+  // `wake` makes the control thread take() all there is; it is called on any thread, and not again before take() has
+  // found nothing. Where it cannot (false, or no memory) the next one who has something to say calls it again.
+  explicit CoreLink(std::function<bool()> wake) : wake_(std::move(wake)) {}
 
   bool send(json::Object message);  // false: full
   // Of messages with one key only the newest waits, at the place of the one that it replaces.
@@ -44,10 +46,10 @@ class CoreLink {
   json::Object take();
 
  private:
-  void wake_if(bool was_empty);
-  bool empty() const { return messages_.empty() && logs_.empty(); }
+  void wake();
 
-  const std::function<void()> wake_;
+  const std::function<bool()> wake_;
+  std::atomic<bool> woken_ = false;
   std::mutex mutex_;                                           // guards all below
   std::deque<std::pair<std::string, json::Object>> messages_;  // with their key, which may be empty
   std::deque<json::Object> logs_;

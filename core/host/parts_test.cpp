@@ -247,7 +247,7 @@ TEST_CASE("a status is written as the core reads it") {
 
 TEST_CASE("log lines over the limit are dropped and counted, and nothing else waits behind them") {
   int wakes = 0;
-  CoreLink link([&] { ++wakes; });
+  CoreLink link([&] { return ++wakes > 0; });
   for (std::size_t i = 0; i < kLogQueueMax + 5; ++i) link.log("info", "line \x1b[31m");
   REQUIRE(link.send(json::make_object()));
   CHECK(wakes == 1);
@@ -260,6 +260,24 @@ TEST_CASE("log lines over the limit are dropped and counted, and nothing else wa
   }
   CHECK(lines == kLogQueueMax + 1);
   CHECK(last.find("5 log lines were dropped") == 0);
+}
+
+TEST_CASE("[F104] a message whose wake-up failed leaves with the next one") {
+  int tries = 0;
+  CoreLink link([&] {
+    if (++tries == 1) throw std::bad_alloc();
+    return tries > 2;  // full at first
+  });
+  CHECK_THROWS_AS(link.send(json::make_object()), std::bad_alloc);
+  CHECK(link.send(json::make_object()));
+  CHECK(link.send(json::make_object()));
+  CHECK(tries == 3);
+  link.log("info", "nobody wakes it twice");
+  CHECK(tries == 3);
+  for (int i = 0; i < 4; ++i) CHECK(link.take());
+  CHECK(!link.take());
+  link.log("info", "awake again");
+  CHECK(tries == 4);
 }
 
 TEST_CASE("the mailbox gives one durable message at a time, and none after one that has to come again") {

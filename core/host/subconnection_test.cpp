@@ -11,7 +11,7 @@ TEST_CASE("however many grants come while a dial is under way, a stop is heard")
    public:
     Result<transport::Upgrade> open(const Grant&, TimePoint) override { return Error{"connect_refused", "a test"}; }
   };
-  CoreLink link([] {});
+  CoreLink link([] { return true; });
   std::string problem = "still running";
   {
     Subconnection subconnection(
