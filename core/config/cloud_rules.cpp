@@ -80,7 +80,7 @@ std::string environment(const DeviceSources& sources, const char* name) {
   return value ? value : "";
 }
 
-std::string first_of(const DeviceSources& sources, std::initializer_list<const char*> names) {
+std::string first_of(const DeviceSources& sources, const std::array<const char*, 2>& names) {
   for (const char* name : names) {
     if (auto value = environment(sources, name); !value.empty()) return value;
   }
@@ -99,7 +99,7 @@ std::vector<std::string> split_list(const std::string& text) {
 
 // It is meant for every program of the device: what cannot be used here must not keep the agent from its cloud.
 void take_proxy_of_environment(Draft& draft, const DeviceSources& sources, Faults& faults) {
-  std::string url = first_of(sources, {"https_proxy", "HTTPS_PROXY"});
+  std::string url = first_of(sources, kProxyVariables);
   if (url.empty()) return;
   if (url.find("://") == url.npos) url.insert(0, "http://");  // as curl reads it
   const Place place{std::make_shared<const std::string>("environment"), 0, 0};
@@ -108,7 +108,7 @@ void take_proxy_of_environment(Draft& draft, const DeviceSources& sources, Fault
     return faults.warn(place, "https_proxy",
                        proxy.error().message + "; until then no proxy is used, unless cloud.proxy.url names one");
   proxy->no_proxy = draft.settings.proxy.no_proxy;
-  for (auto& name : split_list(first_of(sources, {"no_proxy", "NO_PROXY"}))) proxy->no_proxy.push_back(std::move(name));
+  for (auto& name : split_list(first_of(sources, kNoProxyVariables))) proxy->no_proxy.push_back(std::move(name));
   draft.settings.proxy = std::move(*proxy);
 }
 

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <array>
 #include <chrono>
 #include <cstdint>
 #include <filesystem>
@@ -39,8 +40,10 @@ struct Dhcp {
   std::vector<std::string> interfaces;  // empty: every one
 };
 
-// Where a proxy of the environment is named; it counts before cloud.proxy.url.
-inline constexpr const char* kProxyVariables[] = {"https_proxy", "HTTPS_PROXY", "no_proxy", "NO_PROXY"};
+// Where the environment names a proxy and who is dialled without it, for a device without cloud.proxy.url. The first that
+// is set counts.
+inline constexpr std::array kProxyVariables = {"https_proxy", "HTTPS_PROXY"};
+inline constexpr std::array kNoProxyVariables = {"no_proxy", "NO_PROXY"};
 
 struct Action {
   std::vector<std::string> command;            // the argument list; [0] is an absolute path

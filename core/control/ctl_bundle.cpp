@@ -15,8 +15,8 @@
 #include "core/base/encoding.hpp"
 #include "core/base/files.hpp"
 #include "core/config/load.hpp"
-#include "core/connection/validity_floor.hpp"
 #include "core/control/bundle_content.hpp"
+#include "core/control/ctl_support.hpp"
 #include "core/control/upload.hpp"
 
 namespace hawser::control {
@@ -105,8 +105,7 @@ CtlOutcome send_bundle(const CtlOptions& options, const std::string& name, const
   if (auto filled = fill_bundle(options, archive); !filled) return failed(options, filled.error());
   const auto state = ask(options, "state");
   Waker waker;
-  const connection::ValidityFloor floor(options.state_dir / connection::ValidityFloor::kFile);
-  transport::Dialer dialer({loaded.settings->ca_file, floor.value(), loaded.settings->proxy}, waker);
+  transport::Dialer dialer({loaded.settings->ca_file, earliest_time(options), loaded.settings->proxy}, waker);
   const Binding binding = binding_in_force(*loaded.settings, state ? *state : json::Object());
   if (auto sent = upload(dialer, *url, file->get(), archive.bytes(), binding); !sent)
     return failed(options, sent.error().with_context("the bundle was not uploaded"));

@@ -2,6 +2,7 @@
 
 #include <CLI/CLI.hpp>
 
+#include "core/control/ctl_support.hpp"
 #include "core/control/ctl_terminal.hpp"
 #include "core/control/doctor_cloud.hpp"
 #include "core/control/doctor_device.hpp"
@@ -144,8 +145,7 @@ void examine(const CtlOptions& options, milliseconds limit, DoctorReport& report
   const auto leased = check_dhcp(options.socket.parent_path() / "dhcp", settings->dhcp, report);
   const auto all = targets(*settings, state, leased);
   if (all.empty()) return say(report, Found::Skipped, "servers", "there are none: no DHCP lease has named one yet");
-  const connection::ValidityFloor floor(options.state_dir / connection::ValidityFloor::kFile);
-  ServerWalk to_cloud(*settings, floor.value(), waker, deadline, report);
+  ServerWalk to_cloud(*settings, earliest_time(options), waker, deadline, report);
   CloudWalk in_cloud(options, *settings, state, waker, deadline, report);
   for (const Target& target : all) {
     report.begin(heading(target));

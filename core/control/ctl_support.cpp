@@ -1,6 +1,7 @@
 #include "core/control/ctl_support.hpp"
 
 #include "core/base/encoding.hpp"
+#include "core/connection/validity_floor.hpp"
 #include "core/control/control_client.hpp"
 
 namespace hawser::control {
@@ -44,6 +45,10 @@ CtlOutcome done(const CtlOptions& options, const json::Object& result, const std
 
 CtlOutcome usage(const std::string& sentence) {
   return {CtlExit::Usage, "", "hawserctl: " + sentence + "\nRun hawserctl --help for more.\n"};
+}
+
+std::chrono::system_clock::time_point earliest_time(const CtlOptions& options) {
+  return connection::ValidityFloor(options.state_dir / connection::ValidityFloor::kFile).value();
 }
 
 config::DeviceSources device_sources(const CtlOptions& options) {

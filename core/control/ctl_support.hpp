@@ -1,5 +1,6 @@
 #pragma once
 
+#include <chrono>
 #include <functional>
 #include <memory>
 #include <string>
@@ -33,6 +34,8 @@ CtlOutcome usage(const std::string& sentence);  // exit 2
 Result<json::Object> ask(const CtlOptions& options, const std::string& command,
                          const json::Object& args = json::make_object(), int end_at = -1);
 config::DeviceSources device_sources(const CtlOptions& options);  // for config::load()
+// What the agent knows of the time: certificates are not checked at an earlier one (conn-23).
+std::chrono::system_clock::time_point earliest_time(const CtlOptions& options);
 json::Object one_argument(const std::string& name, const std::string& value);
 
 }  // namespace hawser::control

@@ -5,7 +5,7 @@
 
 #include "core/connection/answers.hpp"
 #include "core/connection/url.hpp"
-#include "core/connection/validity_floor.hpp"
+#include "core/control/ctl_support.hpp"
 #include "core/control/text_layout.hpp"
 #include "core/transport/websocket.hpp"
 
@@ -48,9 +48,7 @@ CloudWalk::CloudWalk(const CtlOptions& options, const config::Settings& settings
       waker_(waker),
       deadline_(deadline),
       report_(report),
-      dialer_({settings.ca_file, connection::ValidityFloor(options.state_dir / connection::ValidityFloor::kFile).value(),
-               settings.proxy},
-              waker) {}
+      dialer_({settings.ca_file, earliest_time(options), settings.proxy}, waker) {}
 
 void CloudWalk::skip(const std::string& name, const std::string& why) {
   DoctorStep step;

@@ -12,7 +12,6 @@
 #include "core/base/rfc3339.hpp"
 #include "core/connection/answers.hpp"
 #include "core/connection/url.hpp"
-#include "core/connection/validity_floor.hpp"
 #include "core/control/text_layout.hpp"
 #include "core/transport/proxy.hpp"
 #include "core/transport/resolver.hpp"
@@ -150,7 +149,8 @@ std::unique_ptr<transport::Stream> ServerWalk::secure(const Way& way, const std:
   if (!context) {
     stream = context.error();
   } else {
-    stream = transport::TlsStream::secure(std::move(connected), way.origin, **context, std::max(std::chrono::system_clock::now(), floor_), waker_,
+    const SystemTime checked_at = std::max(std::chrono::system_clock::now(), floor_);
+    stream = transport::TlsStream::secure(std::move(connected), way.origin, **context, checked_at, waker_,
                                           StepLimit(transport::kTlsLimit, deadline_), [](auto) {});
     if (!stream && stream.error().code == "certificate_clock") dated_ = (*context)->note();
   }

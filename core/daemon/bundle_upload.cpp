@@ -38,8 +38,9 @@ void BundleUpload::run(const std::string& url, const control::Reply& reply) {
   config::Action action{hawserctl_, kBundleLimit};
   for (const std::string& word : {std::string("bundle"), std::string("--upload"), "@" + url_file_.string()})
     action.command.push_back(word);
-  for (const char* name : config::kProxyVariables)
-    if (const char* value = std::getenv(name)) action.environment.push_back(std::string(name) + "=" + value);
+  for (const auto& names : {config::kProxyVariables, config::kNoProxyVariables})
+    for (const char* name : names)
+      if (const char* value = std::getenv(name)) action.environment.push_back(std::string(name) + "=" + value);
   runner_.run("cloud", "collect_bundle", action, [this, reply](const supervisor::ActionResult& result) {
     busy_ = false;
     std::error_code ignored;

@@ -144,7 +144,8 @@ int serve(const Options& options, config::Settings& settings) {
 
   Loop loop;
   Inbox inbox(loop);
-  History history(options.state_dir, connection::ValidityFloor(options.state_dir / connection::ValidityFloor::kFile).value());
+  const connection::ValidityFloor floor(options.state_dir / connection::ValidityFloor::kFile);
+  History history(options.state_dir, floor.value());
   const auto connection =
       connection::MainConnection::make(settings, {options.state_dir, boot_id(), HAWSER_VERSION}, inbox);
   if (!connection) return fail(connection.error());

@@ -200,8 +200,7 @@ std::string meaning_of(const std::string& words) {
   if (says("unsupported protocol") || says("protocol version"))
     return "the server offers no TLS 1.2 or later, and less is never spoken (" + words + ")";
   if (says("wrong version number") || says("http request"))
-    return "the server does not speak TLS on this port: is the port right, or does a network's portal answer? (" + words +
-           ")";
+    return "the server does not speak TLS on this port: a wrong port, or a network's portal? (" + words + ")";
   return words;
 }
 
