@@ -32,11 +32,12 @@ Outbox::Push Outbox::push(std::string payload, bool compressed, std::uint64_t* t
     starved_ = true;
     return Push::Full;
   }
+  entries_.push_back(std::move(entry));  // first: without memory for it nothing has changed
+  const Entry& taken = entries_.back();
   ++next_ticket_;
-  bytes_ += entry.payload.size();
+  bytes_ += taken.payload.size();
   waiting_for_spool_ += on_disk;
-  if (ticket) *ticket = entry.ticket;
-  entries_.push_back(std::move(entry));
+  if (ticket) *ticket = taken.ticket;
   return Push::Taken;
 }
 
