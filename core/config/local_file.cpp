@@ -37,7 +37,8 @@ const Node* find_in(const Node& table, const std::string& key) {
 
 void set_in(Node& table, const std::string& key, Node value) {
   const auto [name, rest] = split(key);
-  auto member = std::find_if(table.members.begin(), table.members.end(), [&](Member& m) { return m.name == name; });
+  auto member =
+      std::find_if(table.members.begin(), table.members.end(), [&key = name](Member& m) { return m.name == key; });
   if (member == table.members.end()) {
     table.members.push_back({name, {}, {}});
     member = table.members.end() - 1;
@@ -54,7 +55,7 @@ void set_in(Node& table, const std::string& key, Node value) {
 void remove_in(Node& table, const std::string& key) {
   const auto [name, rest] = split(key);
   const auto member =
-      std::find_if(table.members.begin(), table.members.end(), [&](Member& m) { return m.name == name; });
+      std::find_if(table.members.begin(), table.members.end(), [&key = name](Member& m) { return m.name == key; });
   if (member == table.members.end()) return;
   if (!rest.empty()) remove_in(member->node, rest);
   const bool empty = member->node.kind == Node::Kind::Table && member->node.members.empty();

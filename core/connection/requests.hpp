@@ -85,7 +85,10 @@ class Requests {
   }
 
  private:
-  Change& change() { return change_ ? *change_ : change_.emplace(); }
+  Change& change() {
+    if (!change_) change_ = Change();
+    return *change_;
+  }
 
   std::mutex mutex_;  // guards the two below
   Taken waiting_;

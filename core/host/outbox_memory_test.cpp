@@ -9,10 +9,14 @@ namespace {
 thread_local int allocations_until_failure = -1;  // -1: none fails
 }
 
-[[gnu::noinline]] void* operator new(std::size_t size) {
-  if (allocations_until_failure == 0) throw std::bad_alloc();
+// Not inline, and all that stand alone for one object: else a compiler or a sanitizer sees them mixed with its own.
+[[gnu::noinline]] void* operator new(std::size_t size, const std::nothrow_t&) noexcept {
+  if (allocations_until_failure == 0) return nullptr;
   if (allocations_until_failure > 0) --allocations_until_failure;
-  if (void* const memory = std::malloc(size == 0 ? 1 : size)) return memory;
+  return std::malloc(size == 0 ? 1 : size);
+}
+[[gnu::noinline]] void* operator new(std::size_t size) {
+  if (void* const memory = operator new(size, std::nothrow)) return memory;
   throw std::bad_alloc();
 }
 [[gnu::noinline]] void operator delete(void* memory) noexcept { std::free(memory); }

@@ -70,8 +70,8 @@ TEST_CASE("[F97] a segment or stream file of NULs, or empty, never stops a start
   for (int i = 0; i < 12; ++i) stage.add(std::string(2500, static_cast<char>('a' + i)));
   REQUIRE(stage.spool->sync());
   REQUIRE(stage.segments().size() == 4);
-  const std::size_t which = GENERATE(0, 1, 2, 3, 4);
-  const std::size_t length = GENERATE(0, 1, 5000);
+  const std::size_t which = GENERATE(0u, 1u, 2u, 3u, 4u);
+  const std::size_t length = GENERATE(0u, 1u, 5000u);
   stage.spool.reset();
   spit(which == 4 ? stage.path / "stream" : stage.segments()[which], std::string(length, '\0'));
   stage.open(64 * 1024);

@@ -241,7 +241,8 @@ void SubconnectionLoop::drain_if_done() {
 // The disk's turn, as often as the socket's: what came in the meantime shares one fsync.
 void SubconnectionLoop::turn_delivery() {
   delivery_.turn(Clock::now());
-  if (shared_.outbox.take_writable() | shared_.queue.take_writable()) shared_.mailbox.put(Mailbox::Writable{});
+  const bool outbox = shared_.outbox.take_writable(), queue = shared_.queue.take_writable();
+  if (outbox || queue) shared_.mailbox.put(Mailbox::Writable{});
 }
 
 TimePoint SubconnectionLoop::due() {

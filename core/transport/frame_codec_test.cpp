@@ -178,7 +178,7 @@ TEST_CASE("the decoder tells whether a frame is under way, for the limit on its 
 }
 
 TEST_CASE("our frames are masked, in the shortest form, and head and body are one payload") {
-  for (const std::size_t size : {0, 1, 3, 7, 8, 9, 125, 126, 127, 1000, 65535, 65536, 70000}) {
+  for (const std::size_t size : {0u, 1u, 3u, 7u, 8u, 9u, 125u, 126u, 127u, 1000u, 65535u, 65536u, 70000u}) {
     std::string data(size, '\0');
     for (std::size_t i = 0; i < size; ++i) data[i] = static_cast<char>(i * 7);
     for (const std::size_t cut : {std::size_t{0}, size / 3, std::min<std::size_t>(size, 9), size}) {

@@ -80,7 +80,7 @@ TEST_CASE("node's ws and python3-websockets echo every size and kind of message 
   INFO(kind);
   Call call(kind);
   std::vector<std::string> expected;
-  for (const std::size_t size : {0, 1, 125, 126, 127, 65535, 65536, 65537, 200'000, 1'048'576}) {
+  for (const std::size_t size : {0u, 1u, 125u, 126u, 127u, 65535u, 65536u, 65537u, 200'000u, 1'048'576u}) {
     std::string data(size, '\0');
     for (std::size_t i = 0; i < size; ++i) data[i] = static_cast<char>(i % 256);
     call.socket->send_binary(std::string_view(data).substr(0, std::min<std::size_t>(9, size)),

@@ -113,7 +113,7 @@ Status check(const Var& value, const std::string& pointer) {
     if (among(kList, name)) status = check_list(member, at);
     if (among(kNamed, name)) status = check_named(member, at);
     const auto* plain =
-        std::find_if(std::begin(kPlain), std::end(kPlain), [&](const Plain& p) { return p.name == name; });
+        std::find_if(std::begin(kPlain), std::end(kPlain), [&key = name](const Plain& p) { return p.name == key; });
     if (plain != std::end(kPlain) && !plain->good(member)) return wrong(at, plain->wanted);
     if (!status) return status;
   }

@@ -42,7 +42,7 @@ bool FileWatch::take_events() {
       at += static_cast<ssize_t>(sizeof event + event.len);
       if ((event.mask & ~static_cast<unsigned>(IN_MODIFY)) != 0) names_changed = true;
       if ((event.mask & IN_IGNORED) != 0)
-        std::erase_if(folders_, [&](const auto& one) { return one.second == event.wd; });
+        std::erase_if(folders_, [gone = event.wd](const auto& one) { return one.second == gone; });
     }
   }
 }

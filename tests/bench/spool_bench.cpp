@@ -175,7 +175,7 @@ int main(int argc, char** argv) {
   const fs::path folder = argv[1];
   const double window_s = argc > 2 ? std::atof(argv[2]) : 1;
   nlohmann::json figures;
-  for (const std::size_t size : {512, 4096, 65536}) {
+  for (const std::size_t size : {512u, 4096u, 65536u}) {
     figures["writing"].push_back(writing(folder, window_s, false, 1, size));
     figures["writing"].push_back(writing(folder, window_s, false, kBatch, size));
     figures["writing"].push_back(writing(folder, window_s, true, kBatch, size));

@@ -72,6 +72,14 @@ constexpr int kFamilies[] = {AF_UNIX, AF_INET, AF_INET6};
 constexpr scmp_datum_t kNewNamespaces =
     CLONE_NEWNS | CLONE_NEWCGROUP | CLONE_NEWUTS | CLONE_NEWIPC | CLONE_NEWUSER | CLONE_NEWPID | CLONE_NEWNET;
 
+// libseccomp's own macros are compound literals, which C++ has not.
+scmp_arg_cmp equal(unsigned argument, int value) {
+  return {argument, SCMP_CMP_EQ, static_cast<std::uint32_t>(value), 0};
+}
+scmp_arg_cmp masked(unsigned argument, scmp_datum_t mask, scmp_datum_t value) {
+  return {argument, SCMP_CMP_MASKED_EQ, mask, value};
+}
+
 struct Release {
   void operator()(void* filter) const { ::seccomp_release(filter); }
 };
@@ -112,23 +120,23 @@ class Filter {
 void allow_threads_and_programs(Filter& filter, bool execute) {
   // clone3 keeps its flags in memory, where a filter cannot look: libc falls back on clone.
   filter.rule(SCMP_ACT_ERRNO(ENOSYS), ::seccomp_syscall_resolve_name("clone3"));
-  if (!execute) return filter.allow("clone", SCMP_A0(SCMP_CMP_MASKED_EQ, kNewNamespaces | CLONE_THREAD, CLONE_THREAD));
-  filter.allow("clone", SCMP_A0(SCMP_CMP_MASKED_EQ, kNewNamespaces, 0));
+  if (!execute) return filter.allow("clone", masked(0, kNewNamespaces | CLONE_THREAD, CLONE_THREAD));
+  filter.allow("clone", masked(0, kNewNamespaces, 0));
   for (const char* name : kToExecute) filter.allow(name);
 }
 
 void allow_signals(Filter& filter, bool others) {
-  const auto self = static_cast<scmp_datum_t>(::getpid());
-  for (const char* name : kSignals) others ? filter.allow(name) : filter.allow(name, SCMP_A0_32(SCMP_CMP_EQ, self));
-  if (!others) return filter.allow("pidfd_open", SCMP_A0_32(SCMP_CMP_EQ, self));
+  const scmp_arg_cmp self = equal(0, ::getpid());
+  for (const char* name : kSignals) others ? filter.allow(name) : filter.allow(name, self);
+  if (!others) return filter.allow("pidfd_open", self);
   for (const char* name : kSignalsByDescriptor) filter.allow(name);
 }
 
 void allow_sockets(Filter& filter, bool listen) {
-  for (const int family : kFamilies) filter.allow("socket", SCMP_A0_32(SCMP_CMP_EQ, static_cast<scmp_datum_t>(family)));
+  for (const int family : kFamilies) filter.allow("socket", equal(0, family));
   // Routes and addresses (getaddrinfo, if_nametoindex); no other protocol of the kernel's.
-  filter.allow("socket", SCMP_A0_32(SCMP_CMP_EQ, AF_NETLINK), SCMP_A2_32(SCMP_CMP_EQ, 0));
-  filter.allow("socketpair", SCMP_A0_32(SCMP_CMP_EQ, AF_UNIX));
+  filter.allow("socket", equal(0, AF_NETLINK), equal(2, 0));
+  filter.allow("socketpair", equal(0, AF_UNIX));
   if (!listen) return;
   for (const char* name : kToListen) filter.allow(name);
 }
@@ -142,8 +150,8 @@ Status limit_system_calls(const SystemCalls& allowed) {
   allow_signals(filter, allowed.signal_others);
   allow_sockets(filter, allowed.listen);
   // The limits of itself alone; 0 is itself.
-  filter.allow("prlimit64", SCMP_A0_32(SCMP_CMP_EQ, 0));
-  filter.allow("prlimit64", SCMP_A0_32(SCMP_CMP_EQ, static_cast<scmp_datum_t>(::getpid())));
+  filter.allow("prlimit64", equal(0, 0));
+  filter.allow("prlimit64", equal(0, ::getpid()));
   std::size_t next = 0;
   for (int number = kFirstUnknown; number <= kLastUnknown; ++number) {
     const bool known = next < std::size(kAllowedNumbers) && kAllowedNumbers[next] == number;
