@@ -40,3 +40,18 @@ TEST_CASE("an unknown log level is refused with the list of those that are known
   REQUIRE_FALSE(refused);
   CHECK(refused.error().message.find("trace, debug, info, warn or error") != std::string::npos);
 }
+
+TEST_CASE("[state-4] the last lines of the log stay in memory, whole, and never more of them than asked for") {
+  CHECK(captured([] {
+          REQUIRE(start_log("test", "info", 1000));
+          for (int i = 0; i < 500; ++i) spdlog::info("line {}", i);
+        }) != "");
+  const std::string tail = log_tail();
+  CHECK(tail.size() <= 1000);
+  CHECK(tail.size() > 900);
+  CHECK(tail.find("Z info  test: line ") == 23);  // the first line is a whole one
+  CHECK(tail.ends_with(" info  test: line 499\n"));
+  REQUIRE(start_log("test", "info"));
+  captured([] { spdlog::info("nobody keeps it"); });
+  CHECK(log_tail() == "");
+}

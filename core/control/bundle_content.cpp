@@ -1,10 +1,15 @@
 #include "core/control/bundle_content.hpp"
 
 #include <Poco/Environment.h>
+#include <fcntl.h>
 #include <openssl/crypto.h>
+#include <sys/stat.h>
 #include <sys/utsname.h>
+#include <unistd.h>
 
 #include <algorithm>
+#include <cerrno>
+#include <cstring>
 #include <optional>
 
 #include "core/base/files.hpp"
@@ -21,14 +26,13 @@ namespace {
 struct Program {
   const char* file;
   std::vector<std::string> words;
-  std::size_t bytes_max = kBundleOutputBytesMax;
 };
+
+const std::vector<std::string> kJournalWords = {"journalctl", "--unit=hawserd", "--no-pager",
+                                                "--output=short-iso-precise", "--lines=50000"};
 
 const std::vector<Program>& programs() {
   static const std::vector<Program> kPrograms = {
-      {"log/journal.txt",
-       {"journalctl", "--unit=hawserd", "--no-pager", "--output=short-iso-precise", "--lines=50000"},
-       kBundleJournalBytesMax},
       {"system/ip_address.txt", {"ip", "-details", "address"}},
       {"system/ip_route.txt", {"ip", "route", "show", "table", "all"}},
       {"system/ip_route6.txt", {"ip", "-6", "route", "show", "table", "all"}},
@@ -54,21 +58,38 @@ std::string versions() {
          "\n" + system.sysname + " " + system.release + " " + system.version + " " + system.machine + "\n";
 }
 
+// The last bytes of a regular file, which may be written to meanwhile.
+Result<std::string> end_of_file(const std::string& path, std::size_t bytes_max) {
+  const Descriptor file(::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK));
+  struct stat status {};
+  if (!file || ::fstat(file.get(), &status) != 0) return Error{"io_error", path + ": " + std::strerror(errno)};
+  if (!S_ISREG(status.st_mode)) return Error{"io_error", path + " is no regular file"};
+  const auto size = static_cast<std::size_t>(status.st_size);
+  std::string text(std::min(size, bytes_max), '\0');
+  const ssize_t got = ::pread(file.get(), text.data(), text.size(), static_cast<off_t>(size - text.size()));
+  if (got < 0) return Error{"io_error", path + ": " + std::strerror(errno)};
+  text.resize(static_cast<std::size_t>(got));
+  return text;
+}
+
 // One run over all that a bundle holds.
 class Filling {
  public:
   Filling(const CtlOptions& options, ArchiveWriter& archive) : options_(options), archive_(archive) {}
 
-  Status run() {
+  Result<std::string> run() {
     put("versions.txt", versions());
     ask_agent();
     put_configuration();
     for (const auto& [name, path] : kSystemFiles) put(name, hawser::read_file(path, kBundleOutputBytesMax));
     for (const Program& program : programs())
-      put(program.file, program_output(program.words, program.bytes_max, kBundleProgramLimit));
+      put(program.file, program_output(program.words, kBundleOutputBytesMax, kBundleProgramLimit));
+    put_logs();
     put_doctor();
+    if (!has_log_) missing_ += no_log() + "\n";
     if (!missing_.empty()) put("missing.txt", missing_);
-    return broken_;
+    if (!broken_) return broken_.error();
+    return has_log_ ? std::string() : no_log();
   }
 
  private:
@@ -137,6 +158,37 @@ class Filling {
     put(name, clean);
   }
 
+  void put_logs() {
+    put_log("log/journal.txt", journal());
+    const auto answer = ask(options_, "log");
+    if (!answer) return put("log/agent_last_lines.txt", Result<std::string>(answer.error()));
+    put_log("log/agent_last_lines.txt", json::text_or(*answer, "lines"));
+    goes_to_ = json::text_or(*answer, "goes_to");
+    if (const std::string path = json::text_or(*answer, "path"); !path.empty())
+      put_log("log/agent.txt", end_of_file(path, kBundleLogBytesMax));
+  }
+
+  void put_log(const std::string& name, const Result<std::string>& text) {
+    if (text && text->empty()) return put(name, Result<std::string>(Error{"not_found", "it has no line"}));
+    put(name, text);
+    has_log_ = has_log_ || text;
+  }
+
+  // Without an entry journalctl says something too, and succeeds; each entry begins with its year.
+  static Result<std::string> journal() {
+    auto text = program_output(kJournalWords, kBundleLogBytesMax, kBundleProgramLimit);
+    if (!text || ("\n" + *text).find("\n20") != std::string::npos) return text;
+    return Error{"not_found", "the journal has no entry of hawserd: " + text->substr(0, text->find('\n'))};
+  }
+
+  std::string no_log() const {
+    const std::string where = goes_to_.empty() ? "" : " (here: " + goes_to_ + ")";
+    return "the agent's log is not in this bundle: hawserd writes it to its standard error" + where +
+           ", and no journal has it; look where the service script of this device sends that (a file behind 2>, "
+           "logread, "
+           "/var/log/syslog)";
+  }
+
   void put_doctor() {
     std::string text;
     DoctorReport report([&](const std::string& lines) { text += lines; });
@@ -148,14 +200,18 @@ class Filling {
   const CtlOptions& options_;
   ArchiveWriter& archive_;
   std::string missing_;
+  std::string goes_to_;  // where the agent says that its log goes
+  bool has_log_ = false;
   Status broken_ = ok();
 };
 
 }  // namespace
 
-Status fill_bundle(const CtlOptions& options, ArchiveWriter& archive) {
-  if (auto filled = Filling(options, archive).run(); !filled) return filled;
-  return archive.finish();
+Result<std::string> fill_bundle(const CtlOptions& options, ArchiveWriter& archive) {
+  auto filled = Filling(options, archive).run();
+  if (!filled) return filled;
+  if (auto finished = archive.finish(); !finished) return finished.error();
+  return filled;
 }
 
 }  // namespace hawser::control

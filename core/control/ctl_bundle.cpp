@@ -59,6 +59,8 @@ struct BundleOptions {
   std::string output, url;
 };
 
+std::string warning(const std::string& text) { return text.empty() ? "" : "Warning: " + text + ".\n"; }
+
 CtlOutcome keep_bundle(const CtlOptions& options, const std::string& name, std::string path) {
   if (path.empty()) path = name + ".tar.zst";
   if (const std::string suffix = std::filesystem::path(path).extension(); kOtherArchives.count(suffix) > 0)
@@ -69,15 +71,18 @@ CtlOutcome keep_bundle(const CtlOptions& options, const std::string& name, std::
     return failed(options, {"io_error", path + " exists already; remove it, or name another file with --output"});
   if (!file) return failed(options, broken("cannot make " + path));
   ArchiveWriter archive(file.get(), name, kBundleBytesMax);
-  if (auto filled = fill_bundle(options, archive); !filled) {
+  const auto filled = fill_bundle(options, archive);
+  if (!filled) {
     ::unlink(path.c_str());
     return failed(options, filled.error().with_context(path));
   }
   auto result = one_argument("file", path);
   result->set("bytes", archive.bytes());
+  if (!filled->empty()) result->set("warning", *filled);
   return done(options, result,
               "The bundle is " + printable(path, kMessageBytesMax) + " (" + std::to_string(archive.bytes()) +
-                  " bytes). Secrets of the configuration were removed; look through it before you send it away.\n");
+                  " bytes). Secrets of the configuration were removed; look through it before you send it away.\n" +
+                  warning(*filled));
 }
 
 constexpr std::size_t kUrlBytesMax = 4096;
@@ -102,7 +107,8 @@ CtlOutcome send_bundle(const CtlOptions& options, const std::string& name, const
   const auto file = nameless_file();
   if (!file) return failed(options, file.error());
   ArchiveWriter archive(file->get(), name, kBundleBytesMax);
-  if (auto filled = fill_bundle(options, archive); !filled) return failed(options, filled.error());
+  const auto filled = fill_bundle(options, archive);
+  if (!filled) return failed(options, filled.error());
   const auto state = ask(options, "state");
   Waker waker;
   transport::Dialer dialer({loaded.settings->ca_file, earliest_time(options), loaded.settings->proxy}, waker);
@@ -111,7 +117,9 @@ CtlOutcome send_bundle(const CtlOptions& options, const std::string& name, const
     return failed(options, sent.error().with_context("the bundle was not uploaded"));
   auto result = json::make_object();
   result->set("bytes", archive.bytes());
-  return done(options, result, "The bundle was uploaded (" + std::to_string(archive.bytes()) + " bytes).\n");
+  if (!filled->empty()) result->set("warning", *filled);
+  return done(options, result,
+              "The bundle was uploaded (" + std::to_string(archive.bytes()) + " bytes).\n" + warning(*filled));
 }
 
 CtlOutcome make_bundle(const CtlOptions& options, const BundleOptions& typed) {

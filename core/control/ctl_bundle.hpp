@@ -6,9 +6,9 @@ namespace hawser::control {
 
 inline constexpr std::size_t kBundleBytesMax = 64 * 1024 * 1024;  // of the archive (sdk/protocol.md §4)
 inline constexpr std::chrono::seconds kBundleDoctorLimit{60};
-inline constexpr std::chrono::seconds kBundleProgramLimit{15};           // for each program of the system
-inline constexpr std::size_t kBundleJournalBytesMax = 16 * 1024 * 1024;  // its end
-inline constexpr std::size_t kBundleOutputBytesMax = 1024 * 1024;        // of any other program
+inline constexpr std::chrono::seconds kBundleProgramLimit{15};       // for each program of the system
+inline constexpr std::size_t kBundleLogBytesMax = 16 * 1024 * 1024;  // the end of the journal, and of the log file
+inline constexpr std::size_t kBundleOutputBytesMax = 1024 * 1024;    // of any other program
 inline constexpr std::size_t kBundleConfigFilesMax = 256;
 
 // `bundle`: one archive with all that a person needs who looks for a fault from afar (promise state-4).

@@ -126,6 +126,8 @@ TEST_CASE("[state-4] bundle writes an archive that only its owner reads, and ove
   const std::string socket = (run_folder.path() / "control.sock").string();
   const ServerThread server(socket, [](Loop&) -> ControlServer::Handler {
     return [](Request request, Reply reply) {
+      if (request.command == "log")
+        return reply(json::parse_object(R"({"goes_to":"pipe","path":null,"lines":"2026 info hawserd: here\n"})"));
       if (request.command == "history") return reply(json::parse_object(R"({"events":[{"kind":"up"}]})"));
       reply(json::parse_object(R"({"cloud_connection_state":"Established"})"));
     };
@@ -139,11 +141,13 @@ TEST_CASE("[state-4] bundle writes an archive that only its owner reads, and ove
   REQUIRE(::stat(file.c_str(), &status) == 0);
   CHECK((status.st_mode & 0777) == 0600);
   const std::string list = shell("tar --zstd -tf " + file);
-  for (const char* name : {"/agent/state.json", "/agent/state.txt", "/agent/history.json", "/config/hawser.toml",
-                           "/versions.txt", "/doctor.txt", "/doctor.json", "/system/ip_address.txt"}) {
+  for (const char* name :
+       {"/agent/state.json", "/agent/state.txt", "/agent/history.json", "/config/hawser.toml",
+        "/log/agent_last_lines.txt", "/versions.txt", "/doctor.txt", "/doctor.json", "/system/ip_address.txt"}) {
     INFO(name);
     CHECK(list.find(name) != std::string::npos);
   }
+  CHECK(made.out.find("Warning") == std::string::npos);
   CHECK(shell("tar --zstd -xOf " + file + " | grep -c hunter2") == "0\n");
   CHECK(run(words).err == "hawserctl: " + file + " exists already; remove it, or name another file with --output\n");
   for (const char* other : {"b.tar.gz", "b.tgz", "b.zip"}) {  // what is written is zstd
@@ -155,4 +159,21 @@ TEST_CASE("[state-4] bundle writes an archive that only its owner reads, and ove
     CHECK(!std::filesystem::exists(folder.path() / other));
   }
   CHECK(run({"bundle", "--output", "x", "--upload", "https://a/x"}).exit == 2);
+}
+
+TEST_CASE("[state-4] a bundle without a log of the agent says so, why, and where to look") {
+  const TestFolder folder;
+  const auto file = (folder.path() / "b.tar.zst").string();
+  const Ran made = run({"--socket", (folder.path() / "none.sock").string(), "--config", folder.path().string(),
+                        "bundle", "--output", file});
+  INFO(made.out << made.err);
+  CHECK(made.exit == 0);
+  if (shell("journalctl --quiet --unit=hawserd --lines=1 2>&1 | grep -c ^20") == "1\n") return;  // it has a log here
+  const std::string missing = shell("tar --zstd -xOf " + file + " --wildcards '*/missing.txt'");
+  for (const auto& told : {made.out, missing}) {
+    CHECK(told.find("the agent's log is not in this bundle") != std::string::npos);
+    CHECK(told.find("look where the service script of this device sends that") != std::string::npos);
+  }
+  CHECK(missing.find("log/agent_last_lines.txt: no agent is running") != std::string::npos);
+  CHECK(missing.find("log/journal.txt: ") != std::string::npos);
 }

@@ -4,6 +4,7 @@
 
 #include "core/base/encoding.hpp"
 #include "core/base/log.hpp"
+#include "core/daemon/log_report.hpp"
 #include "core/daemon/state_report.hpp"
 
 namespace hawser::daemon {
@@ -30,6 +31,7 @@ const Commands::Row* Commands::find_row(std::string_view name) {
       {"plugin_show", Access::View, &Commands::plugin_show, nullptr},
       {"config_show", Access::View, &Commands::config_show, nullptr},
       {"version", Access::View, &Commands::version, nullptr},
+      {"log", Access::Change, &Commands::log, nullptr},  // plugins write what they like there
       {"plugin_restart", Access::Change, &Commands::plugin_restart, nullptr},
       {"plugin_release", Access::Change, &Commands::plugin_release, nullptr},
       {"reset", Access::Change, &Commands::reset, nullptr},
@@ -46,10 +48,11 @@ const Commands::Row* Commands::find_row(std::string_view name) {
 void Commands::answer(const control::Request& request, const control::Reply& reply) {
   const Row* row = find_row(request.command);
   if (!row)
-    return reply(Error{"unknown_command",
-                       "\"" + printable(request.command, kNameShownMax) +
-                           "\" is no command here; known are state, history, plugin_list, plugin_show, plugin_restart, "
-                           "plugin_release, reset, unbind, proof, config_reload, config_show, log_level and version"});
+    return reply(
+        Error{"unknown_command",
+              "\"" + printable(request.command, kNameShownMax) +
+                  "\" is no command here; known are state, history, plugin_list, plugin_show, plugin_restart, "
+                  "plugin_release, reset, unbind, proof, config_reload, config_show, log, log_level and version"});
   if (row->needs == Access::View) return reply((this->*row->now)(request.args));
   const std::string who =
       fmt::format("user {} (process {}, {})", request.uid, request.pid, control::process_name(request.pid));
@@ -157,6 +160,8 @@ Commands::Answer Commands::version(const json::Object&) {
   answer->set("abi_major", static_cast<Poco::Int64>(trust::kAbiMajor));
   return answer;
 }
+
+Commands::Answer Commands::log(const json::Object&) { return log_report(); }
 
 void Commands::config_reload(const json::Object&, const control::Reply& reply) { house_.reloader.reload(reply); }
 

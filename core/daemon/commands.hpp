@@ -65,6 +65,7 @@ class Commands : public connection::Observer {
   Answer reset(const json::Object& args);
   Answer history(const json::Object& args);
   Answer proof(const json::Object& args);
+  Answer log(const json::Object& args);
   Answer log_level(const json::Object& args);
   Answer config_show(const json::Object& args);
   Answer version(const json::Object& args);

@@ -22,6 +22,7 @@
 #include "core/daemon/history.hpp"
 #include "core/daemon/inbox.hpp"
 #include "core/daemon/instance_lock.hpp"
+#include "core/daemon/log_report.hpp"
 #include "core/daemon/network_notes.hpp"
 #include "core/daemon/network_watch.hpp"
 #include "core/daemon/options.hpp"
@@ -29,6 +30,7 @@
 #include "core/daemon/service_manager.hpp"
 #include "core/daemon/signals.hpp"
 #include "core/daemon/start_record.hpp"
+#include "core/daemon/state_folder.hpp"
 #include "core/supervisor/child_process.hpp"
 #include "core/supervisor/supervisor.hpp"
 
@@ -215,13 +217,16 @@ int serve(const Options& options, config::Settings& settings) {
 int run(int count, char** arguments) {
   const auto parsed = parse_options(count, arguments);
   if (parsed.exit) return *parsed.exit;
+  const auto place = check_state_folder(parsed.options.state_dir);
+  if (!place) return fail(place.error(), place.error().code == "bad_usage" ? kExitUsage : kExitConfig);
+  for (const auto& warning : *place) std::cerr << "warning: " << warning << "\n";
   auto loaded = config::load(parsed.options.config_dir, sources_of(parsed.options));
   for (const auto& warning : loaded.warnings) std::cerr << "warning: " << warning << "\n";
   for (const auto& fault : loaded.faults) std::cerr << fault << "\n";
   if (!loaded.settings) return kExitConfig;
   if (parsed.options.check) return kExitOk;
   block_signals();
-  if (const auto started = start_log("hawserd", loaded.settings->log_level); !started)
+  if (const auto started = start_log("hawserd", loaded.settings->log_level, kLogTailBytes); !started)
     return fail(started.error(), kExitConfig);
   return serve(parsed.options, *loaded.settings);
 }

@@ -50,7 +50,8 @@ def test_the_cloud_gets_a_bundle(world):
     files = {str(path.relative_to(unpacked)): path.read_bytes() for path in unpacked.rglob("*") if path.is_file()}
     for wanted in ("agent/state.json", "agent/history.json", "config/hawser.toml", "doctor.txt", "versions.txt"):
         assert any(name.endswith(wanted) for name in files), (wanted, sorted(files))
-    assert any("log" in name and content for name, content in files.items()), sorted(files)
+    [log] = [content for name, content in files.items() if name.endswith("log/agent_last_lines.txt")]
+    assert SERIAL.encode() in log and b"-> Request_success" in log, log[:2000]
     [state] = [content for name, content in files.items() if name.endswith("agent/state.json")]
     assert SERIAL.encode() in b"".join(files.values()) and b"Established" in state
     key = [line for line in (agent.state_dir / "device.key").read_text().splitlines() if len(line) > 20 and "KEY" not in line]

@@ -196,6 +196,44 @@ def test_a_bundle_is_uploaded_over_verified_tls_and_holds_no_secret(world):
     assert "Somebody else's CA" in untrusted.stderr and not other.received
 
 
+def bundle_of(agent, name):
+    """{file in the archive: its text} of a new bundle, and what hawserctl printed."""
+    archive = agent.world.folder / f"{name}.tar.zst"
+    printed = ctl(agent, "bundle", "--output", archive).stdout
+    folder = agent.world.folder / name
+    folder.mkdir()
+    agent.world.run(["tar", "--zstd", "--strip-components=1", "-xf", archive, "-C", folder])
+    return {str(path.relative_to(folder)): path.read_text(errors="replace")
+            for path in folder.rglob("*") if path.is_file()}, printed
+
+
+def test_a_bundle_has_the_agents_log_where_no_journal_keeps_it(world):
+    """[state-4] Whatever standard error is, the last lines of hawserd are in the bundle; where it is a file its end is,
+    too, with the lines of earlier starts; without an agent the operator is told why there is none and where to look."""
+    agent = world.agent(basics.free_port(), world.authority.file, domain="127.0.0.1", plugins=[]).start()
+    agent.wait_failure("connect_refused")
+    files, printed = bundle_of(agent, "piped")
+    assert "hawserd: hawserd " in files["log/agent_last_lines.txt"] and "connect_refused" in files["log/agent_last_lines.txt"]
+    assert "log/agent.txt" not in files and "Warning" not in printed, printed
+    agent.stop()
+
+    log, plain = world.folder / "hawserd.log", agent.arguments()
+    log.write_text("a line of the start before\n")
+    agent.arguments = lambda: ["sh", "-c", 'exec "$@" 2>>"$0"', log, *plain]
+    agent.start()
+    agent.wait_failure("connect_refused")
+    files, printed = bundle_of(agent, "filed")
+    assert files["log/agent.txt"].startswith("a line of the start before\n") and "connect_refused" in files["log/agent.txt"]
+    agent.stop()
+
+    files, printed = bundle_of(agent, "none")
+    if "log/journal.txt" not in files:  # on a machine that runs hawserd as a unit there is one
+        missing = files["missing.txt"]
+        assert "log/agent_last_lines.txt: no agent is running" in missing and "log/journal.txt: " in missing, missing
+        for told in (missing, printed):
+            assert "the agent's log is not in this bundle: hawserd writes it to its standard error" in told, told
+
+
 def test_history_tells_of_the_way_up(world):
     """[state-2] history shows the connection that came up, and what ended it."""
     cloud = world.scripted_cloud()

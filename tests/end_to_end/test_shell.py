@@ -94,6 +94,26 @@ def test_the_guides_procedures_run_word_for_word(world):
     assert "Hello-ADWAN-1" not in running.stdout + running.stderr
 
 
+def test_the_guides_second_procedure_unbinds_the_device(world):
+    """[state-5] [conn-16] "Unbinding the device from the cloud server", word for word but for the code: a wrong code is
+    named with its line and changes nothing, that of the cloud lets the device go, so that another user can add it."""
+    procedure = (DATA / "guide_unbinding.txt").read_text()
+    assert procedure.endswith("cloud-management unbinding-code code\n")
+    cloud = world.cloud(serials=[SERIAL]).start()
+    agent = world.agent(cloud.auth_port, cloud.ca_file, plugins=[]).start()
+    agent.wait_established()
+    refused = shell(agent, procedure.replace(" code\n", " AAAA2222\n"), expect=1)
+    assert refused.stderr.startswith("hawserctl: line 5: ") and "wrong" in refused.stderr, refused.stderr
+    assert agent.wait_established()["last_down_reason"] is None
+    code = cloud.command("unbinding-code", SERIAL).stdout.strip()
+    shell(agent, procedure.replace(" code\n", f" {code}\n"))
+    agent.wait_state(lambda state: state["last_down_reason"] == "unbound", what="unbound")
+    assert SERIAL not in cloud.command("device", "list").stdout
+    cloud.add(SERIAL)
+    agent.ctl("reset")
+    agent.wait_established()
+
+
 def test_every_line_is_run_and_those_that_fail_are_named(world):
     """[state-5] A wrong line is a sentence with its number and the nearest command; the others are run, and the exit is
     1."""
