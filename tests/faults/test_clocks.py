@@ -10,10 +10,12 @@ import pytest
 from basics import wait_for
 from program import SLOWNESS
 from test_config_push import Site, file
+from test_history import history
 
 pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="needs root, to give files away")
 
 SLEPT_S = 600
+NOTICED_S = 30  # how long a sleep may go unnoticed where the kernel does not tell, and a library cannot do that for it
 
 
 def test_a_sleep_counts_for_the_time_to_confirm(world):
@@ -35,6 +37,65 @@ def test_a_sleep_counts_for_the_time_to_confirm(world):
     assert time.monotonic() - began < 5 * SLOWNESS
     assert site.a.read_text() == "one\ntwo\n" and status["reason"] == "not_confirmed", status
     assert site.reloads() == ["cuts us off\n", "one\ntwo\n"]
+
+
+def started_with_clocks(agent):
+    """hawserd's own clocks are the test's to move, its hosts' are not; the file that holds them."""
+    clocks = agent.folder / "clocks.numbers"
+    preloaded.write(clocks, 0, 0)
+    agent.start(environment={"LD_PRELOAD": str(basics.built("clocks.so")), "TEST_CLOCKS": str(clocks),
+                             "PATH": "/usr/bin:/bin"})
+    return clocks
+
+
+def test_a_sleep_of_the_device_ends_every_connection_that_it_had(world):
+    """[F77] [conn-20] The device sleeps ten minutes: when it wakes up, hawserd calls its main connection dead at once and
+    dials anew, whatever spread the cloud asked for, the service's subconnection too; history says that it slept and for
+    how long, and the cloud is told why it was away."""
+    cloud = world.scripted_cloud()
+    cloud.spread_s = 3600
+    agent = world.agent(cloud.auth_port, world.authority.file, plugins=["hawser.monitoring"])
+    clocks = started_with_clocks(agent)
+    agent.wait_ready(("monitoring",))
+    assert not [event for event in history(agent) if event["reason"] == "resumed"]
+    began = time.monotonic()
+    preloaded.write(clocks, 0, SLEPT_S)
+    cloud.record.wait("connect", 2, (NOTICED_S + 10) * SLOWNESS)
+    assert time.monotonic() - began < (NOTICED_S + 2 + 1) * SLOWNESS
+    state = agent.wait_ready(("monitoring",))
+    assert state["last_down_reason"] == "hang_up" and "slept" in state["last_down_detail"], state["last_down_detail"]
+    cloud.record.wait("dial:monitoring", 2, 10 * SLOWNESS)
+    [slept] = [event for event in history(agent) if event["reason"] == "resumed"]
+    assert slept["kind"] == "network" and slept["detail"] == f"the device slept for {SLEPT_S} s", slept
+    told = wait_for(lambda: [event for seen in cloud.record.all("main:report") for event in seen.data["body"]["events"]
+                             if event["kind"] == "down"], 10, "the reason at the cloud")
+    assert told[-1]["reason"] == "hang_up" and "slept" in told[-1]["detail"], told
+    assert cloud.record.count("connect") == 2, "one sleep, one redial"
+
+
+def test_a_sleep_ends_the_agents_own_wait_and_not_the_clouds(world):
+    """[F77] [conn-20] A sleep while the agent waits: its own backoff ends at once, a wait that the cloud asked for does
+    not."""
+    cloud = world.scripted_cloud()
+    agent = world.agent(cloud.auth_port, world.authority.file, plugins=[])
+    clocks = started_with_clocks(agent)
+    agent.wait_established()
+    cloud.close_main(4003, "device_removed")
+    agent.wait_state(lambda state: (state["next_attempt_in_s"] or 0) > 890, what="the wait of a removed device")
+    preloaded.write(clocks, 0, SLEPT_S)
+    agent.program.wait_line("network: the device slept", NOTICED_S + 10)
+    time.sleep(3)  # a redial of its own would come within 2 s
+    assert cloud.record.count("connect") == 1 and agent.state()["next_attempt_in_s"] > 800
+    agent.ctl("reset")
+    agent.wait_established()
+    cloud.spread_s = 3600
+    agent.ctl("reset")
+    cloud.record.wait("connect", 3)
+    agent.wait_established()
+    cloud.close_main(1012, "restarting")
+    agent.wait_state(lambda state: (state["next_attempt_in_s"] or 0) > 10, what="a spread")
+    preloaded.write(clocks, 0, 2 * SLEPT_S)
+    cloud.record.wait("connect", 4, (NOTICED_S + 10) * SLOWNESS)
 
 
 def clock_marks(cloud):
