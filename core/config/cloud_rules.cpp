@@ -6,6 +6,8 @@
 #include <unistd.h>
 
 #include <cstdlib>
+#include <span>
+#include <utility>
 
 #include "core/base/encoding.hpp"
 #include "core/base/files.hpp"
@@ -80,11 +82,12 @@ std::string environment(const DeviceSources& sources, const char* name) {
   return value ? value : "";
 }
 
-std::string first_of(const DeviceSources& sources, const std::array<const char*, 2>& names) {
+// The name and the value of the first that is set; empty where none is.
+std::pair<std::string, std::string> first_of(const DeviceSources& sources, std::span<const char* const> names) {
   for (const char* name : names) {
-    if (auto value = environment(sources, name); !value.empty()) return value;
+    if (auto value = environment(sources, name); !value.empty()) return {name, value};
   }
-  return "";
+  return {};
 }
 
 std::vector<std::string> split_list(const std::string& text) {
@@ -99,16 +102,16 @@ std::vector<std::string> split_list(const std::string& text) {
 
 // It is meant for every program of the device: what cannot be used here must not keep the agent from its cloud.
 void take_proxy_of_environment(Draft& draft, const DeviceSources& sources, Faults& faults) {
-  std::string url = first_of(sources, kProxyVariables);
+  auto [variable, url] = first_of(sources, kProxyVariables);
   if (url.empty()) return;
   if (url.find("://") == url.npos) url.insert(0, "http://");  // as curl reads it
   const Place place{std::make_shared<const std::string>("environment"), 0, 0};
   auto proxy = parse_proxy(url);
   if (!proxy)
-    return faults.warn(place, "https_proxy",
+    return faults.warn(place, variable,
                        proxy.error().message + "; until then no proxy is used, unless cloud.proxy.url names one");
   proxy->no_proxy = draft.settings.proxy.no_proxy;
-  for (auto& name : split_list(first_of(sources, kNoProxyVariables))) proxy->no_proxy.push_back(std::move(name));
+  for (auto& name : split_list(first_of(sources, kNoProxyVariables).second)) proxy->no_proxy.push_back(std::move(name));
   draft.settings.proxy = std::move(*proxy);
 }
 

@@ -59,6 +59,22 @@ TEST_CASE("[conn-11][conn-12] DHCP is on by default and alone is enough; its opt
   CHECK(changed.settings->dhcp.interfaces == std::vector<std::string>{"eth0", "wan.7"});
 }
 
+TEST_CASE("[conn-12] an option below 224 is warned about with its place and its meaning: no hook hands it over") {
+  ConfigFolder folder;
+  folder.write("hawser.toml", kGood + "[cloud.dhcp]\ndomain_option = 15\npassword_option = 223\n");
+  const auto result = folder.load();
+  REQUIRE(result.settings);
+  CHECK(result.settings->dhcp.domain_option == 15);
+  const std::string warnings = join(folder, result.warnings);
+  INFO(warnings);
+  CHECK(warnings.find("cloud.dhcp.domain_option: is 15 (domain name), an option with a standard meaning") !=
+        std::string::npos);
+  CHECK(warnings.find("cloud.dhcp.password_option: is 223, an option") != std::string::npos);
+  CHECK(warnings.rfind("hawser.toml:", 0) == 0);
+  folder.write("hawser.toml", kGood + "[cloud.dhcp]\ndomain_option = 252\npassword_option = 0\n");
+  CHECK(join(folder, folder.load().warnings) == "");
+}
+
 TEST_CASE("[conn-15] a plain password counts only in a file that nobody else may read, and is warned about") {
   ConfigFolder folder;
   folder.write("hawser.toml", kGood + "[cloud]\npassword = \"sesame\"\n");
@@ -72,7 +88,7 @@ TEST_CASE("[conn-15] a plain password counts only in a file that nobody else may
   CHECK(join(folder, good.warnings) ==
         "hawser.toml:6:12: cloud.password: stands in the clear; hawserctl server password encrypts it\n");
   CHECK(shown(*good.settings).find("sesame") == std::string::npos);
-  for (const mode_t mode : {0604, 0640, 0644}) {
+  for (const mode_t mode : {0604u, 0640u, 0644u}) {
     set_mode(file, mode);
     CHECK(join(folder, folder.load().faults) ==
           "hawser.toml:6:12: cloud.password: stands in the clear in a file that others can read; chmod 600 it, or "
@@ -170,6 +186,12 @@ TEST_CASE("[conn-22] a proxy comes from [cloud.proxy], else from the usual envir
   CHECK(folder.load().settings->proxy == Proxy{"env.example", 8080, "", "", {"localhost", ".lan", "192.0.2.0/24"}});
   folder.environment = {{"HTTPS_PROXY", "env.example:3128"}};
   CHECK(folder.load().settings->proxy == Proxy{"env.example", 3128, "", "", {}});
+  folder.environment = {{"all_proxy", "http://all.example:3128"}, {"NO_PROXY", "intern.example"}};
+  CHECK(folder.load().settings->proxy == Proxy{"all.example", 3128, "", "", {"intern.example"}});
+  folder.environment["HTTPS_PROXY"] = "http://env.example:8080";
+  CHECK(folder.load().settings->proxy.host == "env.example");  // the nearer name counts, as for curl
+  folder.environment = {{"ALL_PROXY", "http://all.example:3128"}};
+  CHECK(folder.load().settings->proxy.host == "all.example");
   folder.write("hawser.toml", kGood +
                                   "[cloud.proxy]\nurl = \"http://u%40x:p%3Ass@proxy.example:3128\"\n"
                                   "no_proxy = [\"intern.example\", \"10.0.0.1\"]\n");
@@ -195,4 +217,6 @@ TEST_CASE("[conn-22] a proxy in the environment that cannot be used is a warning
   CHECK(warnings.rfind("environment: https_proxy: must begin with http://", 0) == 0);
   CHECK(warnings.find("until then no proxy is used") != std::string::npos);
   CHECK(warnings.find("sesame") == std::string::npos);
+  folder.environment = {{"ALL_PROXY", "socks5h://p.example:1080"}};  // its usual form
+  CHECK(join(folder, folder.load().warnings).rfind("environment: ALL_PROXY: must begin with http://", 0) == 0);
 }

@@ -52,11 +52,55 @@ Rule ca_file(std::string& into) {
   };
 }
 
+// What the hooks of the DHCP clients hand over (packaging/dhcp): the codes that RFC 3942 leaves to a site.
+constexpr std::int64_t kSiteOptionFirst = 224;
+
+// Standard options that somebody may take by mistake; the IANA's list of BOOTP and DHCP options has all.
+constexpr std::pair<int, const char*> kStandardOptions[] = {{1, "subnet mask"},
+                                                            {3, "router"},
+                                                            {6, "domain server"},
+                                                            {12, "host name"},
+                                                            {15, "domain name"},
+                                                            {42, "NTP servers"},
+                                                            {43, "vendor specific"},
+                                                            {51, "address time"},
+                                                            {54, "DHCP server id"},
+                                                            {60, "class id"},
+                                                            {61, "client id"},
+                                                            {66, "server name"},
+                                                            {67, "bootfile name"},
+                                                            {81, "client FQDN"},
+                                                            {119, "domain search"},
+                                                            {120, "SIP servers"},
+                                                            {121, "classless route"},
+                                                            {124, "V-I vendor"},
+                                                            {125, "V-I vendor specific"},
+                                                            {150, "TFTP server"}};
+
+std::string standard_option(std::int64_t code) {
+  for (const auto& [known, name] : kStandardOptions)
+    if (known == code) return std::string(" (") + name + ")";
+  return "";
+}
+
+Rule dhcp_option(int& into, int least) {
+  const Rule number = integer(into, least, 254);
+  return [number, &into](const Node& value, const std::string& key, Faults& faults) {
+    const std::size_t before = faults.count();
+    number(value, key, faults);
+    if (faults.count() != before || into == 0 || into >= kSiteOptionFirst) return;
+    faults.warn(value.place, key,
+                "is " + std::to_string(into) + standard_option(into) +
+                    ", an option with a standard meaning: the hooks of the DHCP clients hand over 224 to 254 only, so "
+                    "nothing is taken from a lease; let the DHCP server use one of these, and name it here");
+  };
+}
+
 Rule dhcp(Dhcp& to) {
   return [&to](const Node& value, const std::string& key, Faults& faults) {
     table({{"enabled", boolean(to.enabled)},
-           {"domain_option", integer(to.domain_option, 1, 254)},
-           {"password_option", integer(to.password_option, 0, 254)},
+           {"domain_option", dhcp_option(to.domain_option, 1)},
+           {"password_option", dhcp_option(to.password_option, 0)},
            {"interfaces", texts(to.interfaces, kInterfacesMax, check_interface)}})(value, key, faults);
     if (to.domain_option == to.password_option)
       faults.add(value.place, key,
@@ -123,7 +167,8 @@ void check_roles(const Draft& draft, Faults& faults) {
 // Names compare case-insensitively, and a name with another port is another server (conn-8, conn-9).
 void check_names(const Draft& draft, Faults& faults) {
   std::map<std::string, std::map<std::uint16_t, Place>> seen;
-  for (const auto& [server, place, port_places] : draft.servers) {
+  for (const Draft::ServerDraft& one : draft.servers) {
+    const Server& server = one.server;
     if (server.domain.empty()) continue;
     auto& ports = seen[canonical_domain(server.domain)];
     const auto add = [&](std::uint16_t port, const Place& where) {
@@ -135,8 +180,8 @@ void check_names(const Draft& draft, Faults& faults) {
       if (fresh && ports.size() == kPortsMax + 1 && server.ports.size() <= kPortsMax)
         faults.add(where, "cloud.server", server.domain + " has more than 3 ports, at most 3 are allowed; remove one");
     };
-    for (std::size_t i = 0; i < server.ports.size(); ++i) add(server.ports[i], port_places[i]);
-    if (server.ports.empty()) add(draft.settings.authentication_port, place);
+    for (std::size_t i = 0; i < server.ports.size(); ++i) add(server.ports[i], one.ports[i]);
+    if (server.ports.empty()) add(draft.settings.authentication_port, one.place);
   }
 }
 

@@ -41,8 +41,8 @@ struct Dhcp {
 };
 
 // Where the environment names a proxy and who is dialled without it, for a device without cloud.proxy.url. The first that
-// is set counts.
-inline constexpr std::array kProxyVariables = {"https_proxy", "HTTPS_PROXY"};
+// is set counts, in curl's order.
+inline constexpr std::array kProxyVariables = {"https_proxy", "HTTPS_PROXY", "all_proxy", "ALL_PROXY"};
 inline constexpr std::array kNoProxyVariables = {"no_proxy", "NO_PROXY"};
 
 struct Action {

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cstdlib>
+#include <span>
 
 #include "core/base/encoding.hpp"
 #include "core/base/files.hpp"
@@ -38,7 +39,8 @@ void BundleUpload::run(const std::string& url, const control::Reply& reply) {
   config::Action action{hawserctl_, kBundleLimit};
   for (const std::string& word : {std::string("bundle"), std::string("--upload"), "@" + url_file_.string()})
     action.command.push_back(word);
-  for (const auto& names : {config::kProxyVariables, config::kNoProxyVariables})
+  for (const auto names :
+       {std::span<const char* const>(config::kProxyVariables), std::span<const char* const>(config::kNoProxyVariables)})
     for (const char* name : names)
       if (const char* value = std::getenv(name)) action.environment.push_back(std::string(name) + "=" + value);
   runner_.run("cloud", "collect_bundle", action, [this, reply](const supervisor::ActionResult& result) {

@@ -86,12 +86,14 @@ class Wire:
 
     # ---- clients
 
-    def dhclient(self):
+    def dhclient(self, code=253):
+        """With another code: its two lines as dhclient-hawser.conf says, in place of those of 253."""
         etc = self.lab.etc("device") / "dhcp"
         if not etc.exists():
             shutil.copytree("/etc/dhcp", etc)
             self.hook("dhclient-exit-hook", etc / "dhclient-exit-hooks.d" / "hawser")
-            self.hook("dhclient.conf", etc / "dhclient-hawser.conf")
+            own = self.hook("dhclient.conf", etc / "dhclient-hawser.conf")
+            own.write_text(own.read_text().replace("253", str(code)))
             with open(etc / "dhclient.conf", "a") as file:
                 file.write('\ninclude "/etc/dhcp/dhclient-hawser.conf";\n')
         return self._start("dhclient", ["dhclient", "-d", *self._dhclient_files(), CLIENT], "device")
@@ -112,11 +114,11 @@ class Wire:
                                       self.helper / "udhcpc-script"], "device",
                            environment={**os.environ, "HAWSER_DHCP_FOLDER": str(self.door)})
 
-    def dhcpcd(self):
+    def dhcpcd(self, code=253):
         hooks = self.folder / "dhcpcd-hooks"
         shutil.copytree("/usr/lib/dhcpcd/dhcpcd-hooks", hooks)
         self.hook("dhcpcd-hook", hooks / "70-hawser")
-        own_lines = (HOOKS / "dhcpcd.conf").read_text()
+        own_lines = (HOOKS / "dhcpcd.conf").read_text().replace("253", str(code))
         (self.folder / "dhcpcd.conf").write_text("option classless_static_routes\n" + own_lines)
         own = 'mount --bind "$0" /usr/lib/dhcpcd/dhcpcd-hooks && mount -t tmpfs none /run && ' \
               'mount -t tmpfs none /var/lib/dhcpcd && exec "$@"'

@@ -106,6 +106,29 @@ def test_a_proxy_of_the_environment(lab, user):
     proxy.wait_line(f"CONNECT {CLOUD_NAME}:9443")
 
 
+def test_all_proxy_counts_where_no_https_proxy_is_set(lab):
+    """[conn-22] all_proxy alone: the main connection and the services go through it; with https_proxy beside it that one
+    counts, and NO_PROXY goes past both."""
+    ports = ("ConnectPort 443", "ConnectPort 8443", "ConnectPort 19443")
+    proxy = tinyproxy(lab, INSIDE, 3128, *ports)
+    lab.fault(f"ip saddr 10.99.1.2 ip daddr {CLOUD_ADDRESS} tcp dport {{ 443, 8443, 19443 }} counter drop")
+    lab.scripted_cloud()
+    agent = lab.agent()
+    agent.start(environment={**os.environ, "ALL_PROXY": f"http://{INSIDE}:3128"})
+    agent.wait_ready()
+    assert sum(f"{CLOUD_NAME}:8443" in line for line in proxy.lines() if "CONNECT" in line) >= len(SERVICES)
+    assert lab.dropped() == 0
+    agent.stop()
+    agent.start(environment={**os.environ, "ALL_PROXY": f"http://{INSIDE}:9", "https_proxy": f"http://{INSIDE}:3128"})
+    agent.wait_ready()
+    agent.stop()
+    lab.heal()
+    mark = proxy.mark()
+    agent.start(environment={**os.environ, "ALL_PROXY": f"http://{INSIDE}:3128", "NO_PROXY": ".test"})
+    agent.wait_ready()
+    assert not proxy.count_lines("CONNECT", mark)
+
+
 def test_no_proxy_goes_past_it(lab):
     """[conn-22] no_proxy names the cloud: nothing goes to the proxy of the environment."""
     proxy = tinyproxy(lab, INSIDE, 3128, "ConnectPort 443", "ConnectPort 8443", "ConnectPort 19443")

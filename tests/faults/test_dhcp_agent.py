@@ -43,6 +43,40 @@ def test_the_leased_name_is_connected_to(lab, client, server):
     assert "server_changed_by_dhcp" in agent.program.text()
 
 
+@pytest.mark.parametrize("client, code", [("dhclient", 252), ("udhcpc", 252), ("dhcpcd", 224), ("udhcpc", 254)])
+def test_another_code_of_the_site(lab, client, code):
+    """[conn-12] [conn-13] domain_option = 252, which is also WPAD's, and others of 224 to 254: a real client brings the name
+    under that code from dnsmasq, and it is connected to; what comes under 253 counts no more."""
+    lab.scripted_cloud(CONFIGURED), lab.scripted_cloud(LEASED)
+    agent, wire = leased(lab)
+    agent.write_config("conf.d/60-dhcp.toml", f"[cloud.dhcp]\ndomain_option = {code}\n")
+    agent.start()
+    connected_to(agent, CONFIGURED)
+    wire.dnsmasq(LEASED.encode(), code)
+    getattr(wire, client)(code)
+    assert sources(connected_to(agent, LEASED))[0] == (LEASED, "dhcp")
+    assert wire.lease()[0] == {code: LEASED.encode()}
+    wire.offer(OTHER.encode(), interface="z9")  # under 253, in a lease of its own
+    agent.ctl("config", "reload")
+    assert sources(agent.state())[0] == (LEASED, "dhcp") and OTHER not in agent.ctl("state", "--json").stdout
+
+
+def test_a_code_with_a_standard_meaning(lab):
+    """[conn-12] domain_option = 15, the domain name of every lease: a warning with file, line and what to do, and a real
+    lease with that option moves nothing."""
+    lab.scripted_cloud(CONFIGURED)
+    agent, wire = leased(lab)
+    agent.write_config("conf.d/60-dhcp.toml", "[cloud.dhcp]\ndomain_option = 15\n")
+    agent.start()
+    agent.program.wait_line(r"60-dhcp\.toml:2:\d+: cloud\.dhcp\.domain_option: is 15 \(domain name\), .* 224 to 254 only")
+    connected_to(agent, CONFIGURED)
+    wire.dnsmasq(LEASED.encode(), 15)
+    client = wire.udhcpc(15)
+    client.wait_line("lease of .* obtained")
+    assert wire.lease() is None
+    assert sources(agent.state()) == [(CONFIGURED, "config")]
+
+
 def test_a_lease_at_start_needs_no_configured_server(lab):
     """[conn-11] What stands in the door before hawserd starts counts, even where no server is configured."""
     lab.scripted_cloud(LEASED)
