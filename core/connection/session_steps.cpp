@@ -39,12 +39,15 @@ std::string register_body(const Shared& shared) {
 Outcome Session::failed(Error error) {
   if (error.code == "cancelled") return shared_.interrupts.taken().value_or(Outcome::Changed);
   if (error.code == "http_timeout" && Clock::now() >= deadline_) error.code = "attempt_timeout";
-  setback_ = {std::move(error), std::nullopt, false};
-  return Outcome::Failed;
+  return refused(Outcome::Failed, {std::move(error), std::nullopt, false});
 }
 
 Outcome Session::refused(Outcome outcome, Setback setback) {
   setback_ = std::move(setback);
+  // No cloud gives such an answer, whatever stands at this address: another one may be the cloud's.
+  const std::string& code = setback_.error.code;
+  const bool no_cloud = code == "bad_response" || code == "upgrade_refused";
+  if (dialer_ && outcome == Outcome::Failed && no_cloud) dialer_->distrust_last();
   return outcome;
 }
 

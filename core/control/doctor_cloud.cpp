@@ -61,6 +61,7 @@ void CloudWalk::skip(const std::string& name, const std::string& why) {
 void CloudWalk::walk(const connection::Target& target, const Greeting& greeting) {
   if (!state_) return skip("authentication", "needs an agent, and so do registration, upgrade and services");
   if (!greeting.answered) return skip("authentication", "no address of this server has answered");
+  for (const auto& peer : greeting.half_working) dialer_.distrust(peer);  // their faults are told already
   const auto token = authenticate(target, greeting.nonce);
   if (!token) return;
   const std::string reason = reason_not_to_register();
@@ -152,37 +153,46 @@ void CloudWalk::upgrade_while_connected(const connection::Target& target) {
   try_upgrade("upgrade", "wss://" + origin.text() + "/hawser/v1/connect/doctor", "hawser.main.v1", target.binding);
 }
 
+// At the address that the dial chose; where that one fails, at the others, too: they are the cloud's as well.
 void CloudWalk::try_upgrade(const std::string& name, const std::string& url, const std::string& protocol,
                             const Binding& binding) {
-  const TimePoint began = Clock::now();
   const auto parts = connection::parse_wss_url(url);
   if (!parts) {
-    report_.add(name, "", began, parts.error(), "");
+    report_.add(name, "", Clock::now(), parts.error(), "");
     return;
   }
-  const TimePoint limit = std::min(deadline_, Clock::now() + transport::kAttemptLimit);
-  auto stream = dialer_.dial(parts->origin, limit, {}, binding);
-  if (!stream) {
-    report_.add(name, "", began, stream.error(), "");
-    return;
-  }
-  const std::string peer = (*stream)->peer_address();
   transport::UpgradeRequest request;
   request.origin = parts->origin;
   request.path = parts->path;
   request.protocol = protocol;
   request.message_bytes_max = kMessageMax;
+  std::vector<Poco::Net::SocketAddress> told;
+  for (;;) {
+    const TimePoint began = Clock::now();
+    const auto status = ask_for_upgrade(request, binding);
+    const auto& reached = dialer_.last_reached();
+    if (!told.empty() && (!reached || std::find(told.begin(), told.end(), reached->peer) != told.end())) return;
+    report_.add(name, reached ? reached->peer.host().toString() : "", began, status ? ok() : Status(status.error()),
+                status ? *status : "");
+    if (status || !reached) return;
+    told.push_back(reached->peer);
+    if (told.size() >= reached->addresses) return;
+    dialer_.distrust_last();
+  }
+}
+
+Result<std::string> CloudWalk::ask_for_upgrade(const transport::UpgradeRequest& request, const Binding& binding) {
+  const TimePoint limit = std::min(deadline_, Clock::now() + transport::kAttemptLimit);
+  auto stream = dialer_.dial(request.origin, limit, {}, binding);
+  if (!stream) return stream.error();
   const auto result = transport::upgrade(std::move(*stream), waker_, request, limit);
-  Status status = ok();
-  if (!result)
-    status = result.error();
-  else if (result->socket)
-    status = Error{"bad_response", "the server opens a connection to a device that shows no token"};
-  else if (const int code = result->answer.status; code != 401 && code != 404 && code != 410)
-    status = Error{"upgrade_refused", "HTTP " + std::to_string(code) + ", where 401 was due: no token was shown"};
-  report_.add(name, peer, began, status,
-              "WebSocket comes through: HTTP " + std::to_string(result ? result->answer.status : 0) +
-                  " without a token, as it must be; nothing was opened");
+  if (!result) return result.error();
+  if (result->socket) return Error{"bad_response", "the server opens a connection to a device that shows no token"};
+  const int code = result->answer.status;
+  if (code != 401 && code != 404 && code != 410)
+    return Error{"upgrade_refused", "HTTP " + std::to_string(code) + ", where 401 was due: no token was shown"};
+  return "WebSocket comes through: HTTP " + std::to_string(code) +
+         " without a token, as it must be; nothing was opened";
 }
 
 void CloudWalk::walk_services(const Binding& binding) {

@@ -134,11 +134,12 @@ void ServerWalk::try_address(const Way& way, const Poco::Net::IPAddress& address
   }
   dated_.reset();
   auto stream = secure(way, name, std::move(*connected));
-  if (!stream) {
-    if (dated_) look_behind_the_date(way, address, *dated_);
+  if (stream && greet(way, name, *stream, greeting)) {
+    greeting.answered = true;
     return;
   }
-  if (greet(way, name, *stream, greeting)) greeting.answered = true;
+  greeting.half_working.emplace_back(address, way.peer.port);
+  if (!stream && dated_) look_behind_the_date(way, address, *dated_);
 }
 
 std::unique_ptr<transport::Stream> ServerWalk::secure(const Way& way, const std::string& address,

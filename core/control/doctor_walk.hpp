@@ -16,8 +16,9 @@ namespace hawser::control {
 
 // What a walk leaves for the steps that follow it.
 struct Greeting {
-  bool answered = false;  // by one address at least
-  std::string nonce;      // of the last answer
+  bool answered = false;                               // by one address at least
+  std::string nonce;                                   // of the last answer
+  std::vector<Poco::Net::SocketAddress> half_working;  // took the connection, and did not answer as a cloud does
 };
 
 // One thread; every wait goes through `waker` and ends at `deadline`.

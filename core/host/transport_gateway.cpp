@@ -1,9 +1,19 @@
 #include "core/host/transport_gateway.hpp"
 
+#include <algorithm>
+#include <array>
+
 #include "core/host/grant.hpp"
 
 namespace hawser::host {
 namespace {
+
+// Or of a gateway, or of something else that stands at one of the cloud's addresses (sdk/protocol.md §5 names the rest).
+bool is_of_a_cloud(const Result<transport::Upgrade>& upgraded) {
+  if (!upgraded) return upgraded.error().code != "bad_response" && upgraded.error().code != "upgrade_refused";
+  constexpr std::array kAnswers = {401, 403, 404, 429, 503};
+  return upgraded->socket || std::find(kAnswers.begin(), kAnswers.end(), upgraded->answer.status) != kAnswers.end();
+}
 
 class TransportGateway : public Gateway {
  public:
@@ -20,7 +30,9 @@ class TransportGateway : public Gateway {
     request.protocol = grant.protocol;
     request.bearer = grant.token;
     request.message_bytes_max = grant.limits.message_bytes;
-    return transport::upgrade(std::move(*stream), waker_, request, deadline);
+    auto upgraded = transport::upgrade(std::move(*stream), waker_, request, deadline);
+    if (!is_of_a_cloud(upgraded)) dialer_.distrust_last();
+    return upgraded;
   }
 
  private:

@@ -1,5 +1,6 @@
 #include <algorithm>
 #include <map>
+#include <optional>
 
 #include "core/transport/connector.hpp"
 #include "core/transport/proxy.hpp"
@@ -22,6 +23,7 @@ struct Dialer::Parts {
   // Where TCP connected and nothing has been answered over TLS since, the longest ago first: the next dial begins with
   // the other addresses, so that none of these hides a working one (conn-18).
   std::vector<Poco::Net::SocketAddress> half_working;
+  std::optional<Reached> last;
 
   Result<std::shared_ptr<TlsContext>> context_for(const std::string& host) {
     if (auto known = contexts.find(host); known != contexts.end()) return known->second;
@@ -74,6 +76,7 @@ struct Dialer::Parts {
     progress(DialStep::Connecting);
     auto connected = connect_any(*addresses, peer.port, waker, StepLimit(kConnectLimit, deadline), egress);
     if (!connected) return told(connected.error());
+    last = Reached{connected->peer, addresses->size()};
     progress(DialStep::Connected);
     return connected;
   }
@@ -84,8 +87,13 @@ std::string Origin::text() const {
   return (bracket ? "[" + host + "]" : host) + ":" + std::to_string(port);
 }
 
-Dialer::Dialer(DialSettings settings, Waker& waker) : parts_(new Parts{std::move(settings), waker, {}, {}}) {}
+Dialer::Dialer(DialSettings settings, Waker& waker) : parts_(new Parts{std::move(settings), waker, {}, {}, {}}) {}
 Dialer::~Dialer() = default;
+const std::optional<Dialer::Reached>& Dialer::last_reached() const { return parts_->last; }
+void Dialer::distrust_last() {
+  if (parts_->last) parts_->suspect(parts_->last->peer);
+}
+void Dialer::distrust(const Poco::Net::SocketAddress& peer) { parts_->suspect(peer); }
 Waker& Dialer::waker() { return parts_->waker; }
 void Dialer::set_validity_floor(SystemTime floor) { parts_->settings.validity_floor = floor; }
 
@@ -94,6 +102,7 @@ Result<std::unique_ptr<Stream>> Dialer::dial(const Origin& origin, TimePoint dea
   const auto tell = [&](DialStep step) {
     if (progress) progress(step);
   };
+  parts_->last.reset();
   // First, so that an unusable ca_file is told without a packet on the wire.
   auto context = parts_->context_for(origin.host);
   if (!context) return context.error();

@@ -1,9 +1,12 @@
 #pragma once
 
+#include <Poco/Net/SocketAddress.h>
+
 #include <chrono>
 #include <cstdint>
 #include <functional>
 #include <memory>
+#include <optional>
 #include <span>
 #include <string>
 
@@ -68,6 +71,18 @@ class Dialer {
   // connection alike, to a proxy too. `progress` may be empty.
   Result<std::unique_ptr<Stream>> dial(const Origin& origin, TimePoint deadline,
                                        const std::function<void(DialStep)>& progress = {}, const Binding& binding = {});
+
+  // What the last dial reached, and how many addresses there were to choose from; nothing where none took the connection.
+  struct Reached {
+    Poco::Net::SocketAddress peer;
+    std::size_t addresses = 0;
+  };
+  const std::optional<Reached>& last_reached() const;
+  // What the last dial reached has answered, but not as a cloud does (a gateway's 502, a page of something else): the
+  // next dial begins with the other addresses, until this one is reached again (conn-18).
+  void distrust_last();
+  // The same of an address that somebody else has tried.
+  void distrust(const Poco::Net::SocketAddress& peer);
 
   Waker& waker();
   void set_validity_floor(std::chrono::system_clock::time_point floor);
