@@ -29,6 +29,7 @@ class Proxy:
         self.to_client = 0
         self.round_trips = 0  # one for each TCP handshake, and one for each time that the client spoke and was answered
         self.accepted_at = self.cut_at = 0.0  # time.monotonic() of the newest
+        self.greetings = []   # of each connection, what the target said first: a TLS server its ServerHello
         self._open = set()
         self._flowing = None
         self._server = None
@@ -91,6 +92,7 @@ class Proxy:
                 each.close()
 
     async def _pass(self, reader, writer, client_spoke, to_client):
+        greeting = None
         try:
             while data := await reader.read(_CHUNK):
                 step = self.slice_bytes or len(data)
@@ -104,6 +106,8 @@ class Proxy:
                     if self.slice_bytes:
                         await asyncio.sleep(0)  # lets the other end read this piece alone
                     if to_client:
+                        if greeting is None:
+                            self.greetings.append(greeting := piece)
                         self.to_client += len(piece)
                         self.round_trips += client_spoke.is_set()
                         client_spoke.clear()
