@@ -153,6 +153,7 @@ int serve(const Options& options, config::Settings& settings) {
   if (!connection) return fail(connection.error());
   connection::MainConnection& main_connection = **connection;
   CloudOf cloud(main_connection, history);
+  if (history.cut_off()) main_connection.report(*history.cut_off());
   auto cgroups = supervisor::CgroupTree::take_over();
   spdlog::info("{}", cgroups ? "limits of plugins are held by cgroups below " + cgroups->folder().string()
                              : cgroups.error().message);

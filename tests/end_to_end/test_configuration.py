@@ -105,3 +105,27 @@ def test_the_cloud_names_its_faults_too(world):
     cloud.config.write_text(cloud.config.read_text() + "\n[nonsense]\nx = 1\n")
     done = world.run([built("hawser-cloud"), "serve", "--config", cloud.config, "--check"], expect=78)
     assert re.search(r"cloud\.toml:\d+:\d+: ", done.stdout + done.stderr)
+
+
+def test_a_state_folder_that_others_can_change_is_refused(world):
+    """B18: hawserd starts neither with a relative --state-dir (exit 64) nor with one below a folder that everybody may
+    write to (exit 78), says which folder and what to do, and makes nothing there; a sticky one serves."""
+    agent = world.agent(1, "", plugins=[])
+    plain = agent.arguments()
+
+    def refused(state_dir, code):
+        words = [state_dir if word == agent.state_dir else word for word in plain]
+        done = world.run(words, expect=code)
+        assert len(done.stderr.splitlines()) == 1, done.stderr
+        return done.stderr
+    assert 'is "state", must be an absolute path' in refused("state", 64)
+    shared = world.folder / "shared"
+    shared.mkdir()
+    shared.chmod(0o777)
+    told = refused(shared / "state", 78)
+    assert f"{shared} has mode 0777" in told and "chmod o-w it" in told, told
+    assert not (shared / "state").exists()
+    shared.chmod(0o1777)
+    agent.state_dir = shared / "state"
+    agent.start()
+    agent.wait_state(lambda state: True, what="an agent that answers")
