@@ -60,9 +60,12 @@ void Commands::on_command(std::string id, std::string name, json::Object args) {
   if (name == "plugin_restart") return reply(plugin_restart(args));
   if (name == "collect_bundle")
     return house_.bundles.run(json::text_or(args, "url"), [reply, this](Answer result) {
-      house_.history.add({"security", "", result ? "" : result.error().code,
-                          result ? "a bundle was uploaded at the cloud's request"
-                                 : "no bundle was uploaded at the cloud's request: " + result.error().message});
+      const connection::Event event{"security", "", result ? "" : result.error().code,
+                                    result
+                                        ? "a bundle was uploaded at the cloud's request"
+                                        : "no bundle was uploaded at the cloud's request: " + result.error().message};
+      house_.history.add(event);
+      house_.connection.report(event);
       reply(std::move(result));
     });
   if (name == "plugin_enable" || name == "plugin_disable")

@@ -39,6 +39,17 @@ std::optional<json::Object> event_of(std::string_view line) {
   return event;
 }
 
+// Whether the main connection was lost before the last run ended. What came last may be lost with a crash: then it was
+// not.
+bool ended_down(const std::deque<json::Object>& events) {
+  for (auto event = events.rbegin(); event != events.rend(); ++event) {
+    const std::string kind = json::text_or(*event, "kind");
+    if (kind == "down") return true;
+    if (kind == "up" || json::text_or(*event, "reason") == "started") return false;
+  }
+  return false;
+}
+
 // Without a line that has no end: the power failed in the middle of it.
 Status cut_torn_line(const std::filesystem::path& file, std::string& content) {
   if (content.empty() || content.back() == '\n') return ok();
@@ -92,6 +103,7 @@ void History::note_start() {
     const bool stopped = json::text_or(last, "kind") == "agent" && json::text_or(last, "reason") == "stopped";
     detail += stopped ? "the last run was stopped" : "the last run ended without a stop: crashed, killed, or no power";
     if (rebooted) detail += "; the device was started anew since";
+    if (!ended_down(events_)) add(*(cut_off_ = {"down", "", "agent_restarted", detail}));
   }
   add({"agent", "", "started", detail});
 }

@@ -3,6 +3,7 @@
 #include <chrono>
 #include <deque>
 #include <filesystem>
+#include <optional>
 #include <string>
 
 #include "core/base/json.hpp"
@@ -30,6 +31,10 @@ class History {
   // before that time.
   History(const std::filesystem::path& state_dir, std::chrono::system_clock::time_point floor);
 
+  // The end of the last run as the cloud is told it, where that run left a connection without a word: it could not say so
+  // itself. It stands in the history already.
+  const std::optional<connection::Event>& cut_off() const { return cut_off_; }
+
   void set_validity_floor(std::chrono::system_clock::time_point floor) { floor_ = floor; }
   void add(const connection::Event& event);
   // {"events":[{"at","uptime_ms","kind","service","reason","detail"}]}, oldest first, at most `limit`; `at` is null
@@ -42,6 +47,7 @@ class History {
 
   std::chrono::system_clock::time_point floor_;
   std::deque<json::Object> events_;
+  std::optional<connection::Event> cut_off_;
   LineFile file_;
 };
 

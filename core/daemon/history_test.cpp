@@ -56,6 +56,37 @@ TEST_CASE("[state-2] the start says when the last run ended without a stop") {
   CHECK(last_detail(history).find("ended without a stop") != std::string::npos);
 }
 
+TEST_CASE("[state-2] a run that left its connection without a word is told as a loss, and no other") {
+  struct Row {
+    std::vector<connection::Event> events;
+    const char* told;
+  };
+  const connection::Event up{"up", "", "", ""}, down{"down", "", "hang_up", ""}, stop{"agent", "", "stopped", "SIGTERM"};
+  const std::vector<Row> rows = {{{up}, "ended without a stop"},
+                                 {{up, stop}, "was stopped"},
+                                 {{}, "ended without a stop"},  // an event of its last second may be lost
+                                 {{up, down}, nullptr},
+                                 {{up, down, stop}, nullptr},
+                                 {{down, up}, "ended without a stop"}};
+  for (const Row& row : rows) {
+    TestFolder folder;
+    {
+      History first(folder.path(), {});
+      CHECK_FALSE(first.cut_off());
+      for (const auto& event : row.events) first.add(event);
+    }
+    const History second(folder.path(), {});
+    REQUIRE(second.cut_off().has_value() == (row.told != nullptr));
+    if (!row.told) continue;
+    CHECK(second.cut_off()->kind == "down");
+    CHECK(second.cut_off()->reason == "agent_restarted");
+    CHECK(second.cut_off()->detail.find(row.told) != std::string::npos);
+    const auto last_two = events_of(second, 2);
+    CHECK(json::text_or(last_two[0], "reason") == "agent_restarted");
+    CHECK(json::text_or(last_two[1], "reason") == "started");
+  }
+}
+
 TEST_CASE("[state-2] an event has no time while the clock is not trusted") {
   TestFolder folder;
   const auto now = std::chrono::system_clock::now();
@@ -73,9 +104,9 @@ TEST_CASE("[state-2] a line that a power cut tore is cut off, and what comes aft
   { History(folder.path(), {}).add({"up", "", "", "after"}); }
   const History history(folder.path(), {});
   const auto events = events_of(history);
-  REQUIRE(events.size() == 5);
+  REQUIRE(events.size() == 7);  // with the end of each run, of which none said a word
   CHECK(json::text_or(events[1], "detail") == "before");
-  CHECK(json::text_or(events[3], "detail") == "after");
+  CHECK(json::text_or(events[4], "detail") == "after");
   CHECK_FALSE(std::filesystem::exists(folder.path() / "history.jsonl.broken"));
 }
 
@@ -93,7 +124,7 @@ TEST_CASE("[state-2] a broken history is set aside, and what can be read of it g
     std::filesystem::create_directory(folder.path() / "history.jsonl");
     { const History history(folder.path(), {}); }
     CHECK(std::filesystem::is_directory(folder.path() / "history.jsonl.broken"));
-    CHECK(events_of(History(folder.path(), {})).size() == 2);
+    CHECK(events_of(History(folder.path(), {})).size() == 3);
   }
 }
 

@@ -1,10 +1,11 @@
 """hawser-cloud asks a real device for its bundle."""
 
+import json
 import os
 import threading
 from pathlib import Path
 
-from basics import SERIAL
+from basics import SERIAL, wait_for
 
 
 def watch_processes(stop, seen):
@@ -63,6 +64,11 @@ def test_the_cloud_gets_a_bundle(world):
         assert not path.is_file() or b"/hawser/v1/upload" not in path.read_bytes(), f"{path} still has the URL"
     after = agent.wait_ready()
     assert after["connected_at"] == before["connected_at"]
+
+    def told():
+        events = json.loads(cloud.command("device", "history", SERIAL, "--json").stdout)["events"]
+        return [event["detail"] for event in events if event["kind"] == "security"]
+    assert wait_for(told, 10, "the upload in the cloud's history", 0.2) == ["a bundle was uploaded at the cloud's request"]
 
 
 def test_what_cannot_be_had_is_said(world):

@@ -84,3 +84,26 @@ def test_failover_grants_and_restarts_of_plugins_are_told_at_both_ends(world):
     for_the_device_alone = {"agent", "grants", "network", "dhcp"}
     missing = {event for event in mine - reported if event[0] not in for_the_device_alone}
     assert not missing, missing
+
+
+def test_the_cloud_is_told_that_the_agent_was_restarted(world):
+    """[state-2] A stop and a kill -9 of the agent: the loss stands in both histories with `agent_restarted` and how the run
+    ended, which the run itself could not tell."""
+    cloud = world.cloud(serials=[SERIAL]).start()
+    agent = world.agent(cloud.auth_port, cloud.ca_file, plugins=[]).start()
+    agent.wait_established()
+    agent.stop()
+    agent.start()
+    agent.wait_established()
+    agent.kill()
+    agent.start()
+    agent.wait_established()
+
+    def both():
+        there = json.loads(cloud.command("device", "history", SERIAL, "--json").stdout)["events"]
+        losses = [told(event) for event in there if event["side"] == "device" and event["kind"] == "down"]
+        return losses if len(losses) >= 2 else None
+    stopped, killed = wait_for(both, 20, "two losses at the cloud", pause=0.2)
+    assert {stopped[2], killed[2]} == {"agent_restarted"}
+    assert "was stopped" in stopped[3] and "without a stop" in killed[3], (stopped, killed)
+    assert {stopped, killed} <= {told(event) for event in history(agent)}
