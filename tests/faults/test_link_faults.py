@@ -12,10 +12,13 @@ from program import SLOWNESS
 from rows import cpu_share, dial_seconds, moored, wait_down, wait_failure_or_down, wait_moored_again
 
 
-def test_the_address_changes(lab):
-    """[F11] The agent's address is replaced: the old connection is left, a new one stands, within ping interval + 15
-    s."""
-    cloud, agent = moored(lab)
+@pytest.mark.parametrize("spread_s", [0, 3600])
+def test_the_address_changes(lab, spread_s):
+    """[F11] [conn-19] The agent's address is replaced: the old connection is left, a new one stands, within ping interval +
+    15 s, however long the spread that the cloud asked for: the loss was local."""
+    cloud = lab.scripted_cloud()
+    cloud.spread_s = spread_s
+    cloud, agent = moored(lab, cloud)
     began = time.monotonic()
     lab.net.ip(AGENT, "address delete 10.99.1.2/24 dev a0\naddress add 10.99.1.77/24 dev a0\n"
                       f"route replace default via {AGENT_ROUTER}\n")

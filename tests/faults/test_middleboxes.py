@@ -64,18 +64,36 @@ def test_a_proxy_that_strips_the_upgrade(lab):
     assert "upgrade" not in cloud.record.wait("connect").data["headers"], "the proxy did not strip it"
 
 
+def tunnel_that_cuts(lab, idle_s):
+    """haproxy before a hidden cloud: TLS passes through, and what is idle for so long is cut."""
+    haproxy(lab, f"defaults\n  mode tcp\n  timeout connect 5s\n  timeout client {idle_s}s\n  timeout server {idle_s}s\n"
+            f"  timeout tunnel {idle_s}s\n" +
+            "".join(f"listen p{port}\n  bind {CLOUD_ADDRESS}:{port}\n  server s {INSIDE}:{port}\n"
+                    for port in (AUTH_PORT, MAIN_PORT, SERVICE_PORT)))
+
+
 def test_a_tunnel_with_a_timeout(lab):
-    """[F66] haproxy passes TLS through and cuts what is idle for 8 s: the ping keeps it; at 2 s the agent comes back
-    each time."""
+    """[F66] haproxy passes TLS through and cuts what is idle for 8 s: the ping keeps it."""
     cloud = hidden_cloud(lab)
-    ports = (AUTH_PORT, MAIN_PORT, SERVICE_PORT)
-    haproxy(lab, "defaults\n  mode tcp\n  timeout connect 5s\n  timeout client 8s\n  timeout server 8s\n"
-            "  timeout tunnel 8s\n" +
-            "".join(f"listen p{port}\n  bind {CLOUD_ADDRESS}:{port}\n  server s {INSIDE}:{port}\n" for port in ports))
+    tunnel_that_cuts(lab, 8)
     _, agent = moored(lab, cloud)
     wait_pings(cloud, 3)
     assert cloud.record.count("main:end") == 0
     assert agent.state()["cloud_connection_state"] == "Established"
+
+
+def test_a_tunnel_with_a_timeout_below_the_ping(lab):
+    """[F66] [conn-19] A cut after 2 s, which no ping prevents: the agent comes back each time, says why it was down, and
+    waits longer from time to time, since the connections are short."""
+    cloud = hidden_cloud(lab)
+    tunnel_that_cuts(lab, 2)
+    _, agent = moored(lab, cloud)
+    for number in (2, 3, 4):
+        again = cloud.record.wait("connect", number, 20 * SLOWNESS)
+        agent.wait_state(lambda state: state["last_down_reason"] == "peer_closed", 5, "the cut named")
+    ends = cloud.record.all("main:end")
+    assert len(ends) >= 3 and again.at - ends[2].at >= 0.9, "the third short connection in a row is not followed at once"
+    agent.wait_established()
 
 
 def behind_a_forward_proxy(lab, user="", *, plugins=(), **options):
