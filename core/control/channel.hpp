@@ -19,7 +19,8 @@
 //   setup          plugin, version, digest, instance, library (path), state_dir, config (object), serial, hostname, site,
 //                  ca_file, validity_floor (seconds since 1970), actions:[names], services:[{service, protocols:[...]}],
 //                  proxy: {host, port, user, password, no_proxy:[...]} or null, confinement (control/confinement.hpp),
-//                  spool: {bytes, mode: "safe"|"relaxed"}, callback_budget_ms
+//                  spool: {bytes, mode: "safe"|"relaxed"}, callback_budget_ms,
+//                  probation (bool: what an older version handed over stays, since it may be put back)
 //                                                  always the first message; the plugin's .so stands at descriptor 5
 //   grant          grant: the object of sdk/protocol.md §5 with reconnect_spread_s (§3) and the main connection's
 //                  binding added: {ip_version: "any"|"4"|"6", vpn_instance, source_ip}
@@ -37,7 +38,7 @@
 //                                                  once per action_run
 //   cloud_reached  id, ok, how                     once per cloud_reach
 //   ping           id                              are you there? Answered by the control thread, whatever the plugin does
-//   stop           deadline_ms
+//   stop           deadline_ms, hand_over (bool: an upgrade follows; what the plugin saves is kept in its state folder)
 // From the host
 //   confined       isolation (control/confinement.hpp)   before the plugin's .so is opened; a wall that could not be put up
 //                                                  is named there, and the core decides whether to go on
@@ -59,6 +60,8 @@
 //   configured     id, status: "ok"|"restart_needed"|"refused", why
 //   action_run     id, name
 //   cloud_reach    id, timeout_ms
+//   metrics        metrics: [{name, kind: "gauge"|"counter", unit, value, attributes}], all of the plugin's own
+//                                                  when one has changed, at most every 5 s
 //   event          kind, service, reason, detail   a line for the history and for the report to the cloud
 // clang-format on
 namespace hawser::control {

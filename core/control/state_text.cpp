@@ -175,6 +175,20 @@ std::string plugin_value(const json::Object& plugin, const std::string& name) {
   return text.empty() ? "N/A" : text;
 }
 
+// One of the plugin's own: tank.depth{tank=left} 2.5 m
+std::string figure_text(const json::Object& metric) {
+  std::string attributes;
+  if (const auto object = metric->getObject("attributes")) {
+    for (const auto& [key, value] : *object)
+      attributes += (attributes.empty() ? "" : ",") + printable(key, 64) + "=" + member_text(object, key);
+  }
+  std::string text = member_text(metric, "name");
+  if (!attributes.empty()) text += "{" + attributes + "}";
+  text += " " + member_text(metric, "value");
+  const std::string unit = json::text_or(metric, "unit");
+  return unit.empty() ? text : text + " " + printable(unit);
+}
+
 }  // namespace
 
 std::string guide_text(const json::Object& state) {
@@ -262,6 +276,7 @@ std::string plugin_text(const json::Object& plugin) {
   };
   for (const auto& [label, key] : kRows)
     if (plugin->has(key)) put(label, plugin_value(plugin, key));
+  for_each_object(plugin, "metrics", [&](const json::Object& metric) { put("Figure", figure_text(metric)); });
   put("Reason", reason_text(plugin, "reason"));
   return out;
 }

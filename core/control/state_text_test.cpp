@@ -226,11 +226,15 @@ acme.x             N/A      stopped  N/A  0         N/A         plugin refused b
 )");
   CHECK(plugin_list_text(json::make_array(), kUnlimitedWidth) == "No plugins.\n");
   CHECK(plugin_text(
-            parse(R"({"id":"a.b","state":"ready","services":["x","y"],"limits_asked":{"threads":4},"reason":null})")) ==
+            parse(R"({"id":"a.b","state":"ready","services":["x","y"],"limits_asked":{"threads":4},"reason":null,
+            "metrics":[{"name":"tank.depth","kind":"gauge","unit":"m","value":2.5,"attributes":{"tank":"left","b":"c"}},
+                       {"name":"fills","kind":"counter","unit":"","value":7,"attributes":{}}]})")) ==
         R"(Plugin             : a.b
 State              : ready
 Services           : x, y
 Limits asked       : threads 4
+Figure             : tank.depth{b=c,tank=left} 2.5 m
+Figure             : fills 7
 Reason             : N/A
 )");
 }

@@ -174,6 +174,27 @@ json::Object plugin_entry(const supervisor::SupervisedPlugin& plugin) {
   return entry;
 }
 
+namespace {
+
+// The plugin's own figures.
+json::Array metrics_of(const std::vector<supervisor::PluginMetric>& metrics) {
+  auto list = json::make_array();
+  for (const auto& metric : metrics) {
+    auto entry = json::make_object();
+    entry->set("name", metric.name);
+    entry->set("kind", metric.counter ? "counter" : "gauge");
+    entry->set("unit", metric.unit);
+    entry->set("value", metric.value);
+    auto attributes = json::make_object();
+    for (const auto& [name, value] : metric.attributes) attributes->set(name, value);
+    entry->set("attributes", attributes);
+    list->add(entry);
+  }
+  return list;
+}
+
+}  // namespace
+
 json::Object plugin_details(const supervisor::SupervisedPlugin& plugin, const supervisor::Supervisor& supervisor) {
   auto entry = plugin_entry(plugin);
   entry->set("library", text_or_null(plugin.found().library.string()));
@@ -194,6 +215,7 @@ json::Object plugin_details(const supervisor::SupervisedPlugin& plugin, const su
   }
   entry->set("permissions_asked", permissions);
   entry->set("limits_asked", limits);
+  entry->set("metrics", metrics_of(supervisor.metrics().of(plugin.id())));
   set_isolation(entry, supervisor, plugin.id());
   return entry;
 }

@@ -152,7 +152,7 @@ void ControlThread::deliver(std::function<bool()> attempt) {
   loop_.after(kDeliverRetry, [this, attempt] { deliver(attempt); });
 }
 
-void ControlThread::stop(std::chrono::milliseconds deadline) {
+void ControlThread::stop(std::chrono::milliseconds deadline, bool hand_over) {
   if (!instance_) return end(0);
   loop_.after(deadline, [this] {
     auto message = json::make_object();
@@ -162,7 +162,9 @@ void ControlThread::stop(std::chrono::milliseconds deadline) {
     link_.send(message);
     end(0);
   });
-  deliver([this, deadline, until = Clock::now() + deadline] { return instance_->stop(deadline, until); });
+  deliver([this, deadline, hand_over, until = Clock::now() + deadline] {
+    return instance_->stop(deadline, until, hand_over);
+  });
 }
 
 void ControlThread::hear(const json::Object& message) {
@@ -213,7 +215,8 @@ void ControlThread::hear(const json::Object& message) {
              how = json::text_or(message, "how")] { return instance_->cloud_reached(id, reached, how); });
   } else if (type == "stop") {
     stop(std::chrono::milliseconds(
-        std::clamp<std::int64_t>(json::integer_or(message, "deadline_ms", 5000), 0, kStopMsMost)));
+             std::clamp<std::int64_t>(json::integer_or(message, "deadline_ms", 5000), 0, kStopMsMost)),
+         json::bool_or(message, "hand_over", false));
   }
 }
 

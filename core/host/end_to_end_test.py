@@ -23,7 +23,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "tests" / "end_to_e
 from certificates import Authority  # noqa: E402
 
 HOST = os.environ["HAWSER_HOST_PROGRAM"]
-PLUGIN = os.environ["HAWSER_TEST_PLUGINS"] + "/probe.so"
+PLUGINS = Path(os.environ["HAWSER_TEST_PLUGINS"])
 SLOWNESS = int(os.environ.get("HAWSER_SLOWNESS", "1"))
 LIMIT = 20 * SLOWNESS  # seconds, for whatever is waited for
 USER = 1879049001  # a host's own, of the range that hawserd takes
@@ -110,8 +110,8 @@ async def closed(connection):
 class Host:
     """hawser-host as a child; the test holds the core's end of its control channel."""
 
-    def __init__(self, authority, state_dir, config=None, proxy=None):
-        self.authority, self.state_dir, self.proxy = authority, state_dir, proxy
+    def __init__(self, authority, state_dir, config=None, proxy=None, plugin="probe"):
+        self.authority, self.state_dir, self.proxy, self.plugin = authority, state_dir, proxy, plugin
         self.config = config or {"do": "open_probe"}
         self.heard = []
         self.sent = itertools.count(1)
@@ -134,7 +134,7 @@ class Host:
         confinement = self.walls()
         await self.say(type="setup", plugin="acme.probe", version="1.2.3", digest="sha256:00", instance="1",
                        **({"confinement": confinement} if confinement else {}),
-                       library=PLUGIN, state_dir=str(self.state_dir), config=self.config, serial="SN-1", hostname="box",
+                       library=str(PLUGINS / f"{self.plugin}.so"), state_dir=str(self.state_dir), config=self.config, serial="SN-1", hostname="box",
                        site="", ca_file=str(self.authority.file), validity_floor=0, actions=[],
                        services=[{"service": "probe", "protocols": ["acme.probe.v1"]}], proxy=self.proxy)
         if confinement:
@@ -202,7 +202,7 @@ class Host:
         return await self.hears(since, type="subconnection", state=state)
 
 
-def scenario(play, config=None, proxy=None):
+def scenario(play, config=None, proxy=None, plugin="probe"):
     """Runs `play(cloud, host)` with a cloud and a host of its own."""
 
     async def run():
@@ -212,7 +212,7 @@ def scenario(play, config=None, proxy=None):
             authority = Authority(Path(folder) / "ca")
             state_dir = Path(folder) / "state"
             state_dir.mkdir()
-            async with Cloud(authority) as cloud, Host(authority, state_dir, config, proxy) as host:
+            async with Cloud(authority) as cloud, Host(authority, state_dir, config, proxy, plugin) as host:
                 await play(cloud, host)
 
     asyncio.run(run())
@@ -592,3 +592,26 @@ def test_an_idle_host_does_not_wake_up():
         assert wake_ups(host.process.pid) - before <= 1
 
     scenario(play)
+
+
+def test_a_plugin_of_the_released_abi_talks_to_its_cloud_in_every_way():
+    """[sdk-2] [sdk-7] the C plugin of 1.0, behind the walls: best effort, text, durable, source-backed, received, private state"""
+    async def play(cloud, host):
+        await host.logs("state written  0")
+        await host.logs("accepted  2")
+        await host.say(**cloud.grant())
+        connection, _, _ = await cloud.welcome()
+        got = [await receive(connection) for _ in range(4)]
+        assert {"type": "hello"} in [json.loads(message) for message in got if isinstance(message, str)]
+        assert sorted(parts(message) for message in got if isinstance(message, bytes)) == [
+            (1, 0, b"quick"), (2, 1, b"one"), (2, 2, b"two")]
+        await say(connection, type="ack", seq=1)
+        await connection.close(1012)
+        connection, _, _ = await cloud.welcome(acked=1)
+        again = [await receive(connection) for _ in range(3)]
+        assert (2, 2, b"two") in [parts(message) for message in again if isinstance(message, bytes)]
+        await connection.send(durable(1, b"from the cloud"))
+        assert await text(connection) == {"type": "ack", "seq": 1}
+        await host.logs("from the cloud, settled  0")
+
+    scenario(play, plugin="released_1_0")

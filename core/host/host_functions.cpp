@@ -37,14 +37,14 @@ const hws_host_subconn kSubconn = {
       return svc(*ctx->instance, "open", [&] { return ctx->instance->open(params, events, user, out); });
     },
     [](hws_subconn* to, const void* data, size_t len, uint32_t flags, uint64_t* seq) {
-      return edge(
-          [&] {
-            return hws_subconn::status_of(
-                to->connection().send_durable(bytes(data, len), (flags & HWS_COMPRESS) != 0, seq));
-          });
+      return edge([&] {
+        return hws_subconn::status_of(
+            to->connection().send_durable(bytes(data, len), (flags & HWS_COMPRESS) != 0, seq));
+      });
     },
     [](hws_subconn* to, const void* data, size_t len, uint32_t flags) {
-      return edge([&] { return hws_subconn::status_of(to->connection().send(bytes(data, len), (flags & HWS_COMPRESS) != 0)); });
+      return edge(
+          [&] { return hws_subconn::status_of(to->connection().send(bytes(data, len), (flags & HWS_COMPRESS) != 0)); });
     },
     [](hws_subconn* to, hws_str json) {
       return edge([&] { return hws_subconn::status_of(to->connection().send_text(view(json))); });
@@ -53,8 +53,7 @@ const hws_host_subconn kSubconn = {
       return svc(to->instance(), "settle", [&] { return to->settle(seq, verdict, view(why)); });
     },
     [](hws_subconn* to, hws_str source, const void* data, size_t len, uint32_t flags, uint64_t* seq) {
-      return edge(
-          [&] { return to->send_source(view(source), bytes(data, len), (flags & HWS_COMPRESS) != 0, seq); });
+      return edge([&] { return to->send_source(view(source), bytes(data, len), (flags & HWS_COMPRESS) != 0, seq); });
     }};
 
 const hws_host_action kAction = {
@@ -67,11 +66,31 @@ const hws_host_cloud kCloud = {
       return svc(*ctx->instance, "reached", [&] { return ctx->instance->reach_cloud(timeout_ms, done, user); });
     }};
 
+const hws_host_state kState = {
+    sizeof(hws_host_state),
+    [](hws_ctx* ctx, hws_str key, const hws_sink* out) {
+      return svc(*ctx->instance, "state get", [&] { return ctx->instance->state().get(view(key), out); });
+    },
+    [](hws_ctx* ctx, hws_str prefix, PrivateState::Visit fn, void* user) {
+      return svc(*ctx->instance, "state each", [&] { return ctx->instance->state().each(view(prefix), fn, user); });
+    },
+    [](hws_ctx* ctx, const hws_kv* changes, size_t n, PrivateState::Done done, void* user) {
+      return svc(*ctx->instance, "state put", [&] { return ctx->instance->state().put(changes, n, done, user); });
+    }};
+
+const hws_host_metrics kMetrics = {
+    sizeof(hws_host_metrics),
+    [](hws_ctx* ctx, int32_t kind, hws_str name, hws_str unit, double value, const hws_kv* attributes, size_t nkv) {
+      return edge([&] { return ctx->instance->metrics().set(kind, name, unit, value, attributes, nkv); });
+    }};
+
 const void* extension(hws_ctx*, const char* id) {
   const std::string_view wanted = id ? id : "";
   if (wanted == HWS_EXT_SUBCONN) return &kSubconn;
   if (wanted == HWS_EXT_ACTION) return &kAction;
   if (wanted == HWS_EXT_CLOUD) return &kCloud;
+  if (wanted == HWS_EXT_STATE) return &kState;
+  if (wanted == HWS_EXT_METRICS) return &kMetrics;
   return nullptr;
 }
 
@@ -141,6 +160,8 @@ const char* status_name(hws_status status) {
       return "HWS_E_TIMEOUT";
     case HWS_E_THREAD:
       return "HWS_E_THREAD";
+    case HWS_E_NOT_FOUND:
+      return "HWS_E_NOT_FOUND";
     default:
       return "a status that the ABI does not know";
   }

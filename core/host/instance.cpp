@@ -4,6 +4,8 @@
 #include <system_error>
 
 #include "core/base/encoding.hpp"
+#include "core/host/content_sink.hpp"
+#include "core/host/handover.hpp"
 #include "core/host/host_functions.hpp"
 #include "core/host/plugin_library.hpp"
 #include "core/host/text_sink.hpp"
@@ -24,7 +26,11 @@ Instance::Instance(Setup setup, CoreLink& link, Switchboard& switchboard, Callba
       callbacks_(callbacks),
       gateway_(std::move(gateway)),
       end_(std::move(end)),
-      host_(host_functions()) {}
+      host_(host_functions()),
+      state_(setup_.state_dir / ".hawser-state",
+             {[this](PrivateState::Task task) { return loop_.post(std::move(task)); },
+              [this](const PrivateState::Task& task) { guarded("state_done", task); },
+              [this](const std::string& problem) { link_.log("error", problem); }, [this] { finish_if_drained(); }}) {}
 
 void Instance::start_thread() try {
   std::thread([this] {
@@ -67,12 +73,17 @@ bool Instance::load() {
 }
 
 bool Instance::begin() {
+  if (const auto loaded = state_.load(); !loaded) {
+    refuse("exited", loaded.error().message);
+    return false;
+  }
   hws_status status = HWS_E_FAIL;
   if (!guarded("create", [&] { status = plugin_->create(&context_, &self_); })) return false;
   if (status != HWS_OK) {
     refuse("exited", status_words("create", status));
     return false;
   }
+  if (!take_handover()) return false;
   for (const std::int32_t mode : {HWS_CONFIG_CHECK, HWS_CONFIG_APPLY}) {
     std::string why;
     status = configure_plugin(mode, setup_.config, why);
@@ -87,8 +98,55 @@ bool Instance::begin() {
     return false;
   }
   started_ = true;
+  // On probation the old version may still come back, and needs it then.
+  if (const auto removed = setup_.probation ? ok() : remove_handover(setup_.state_dir); !removed)
+    link_.log("error", removed.error().message);
   link_.send(message_of("ready"));
   return true;
+}
+
+const hws_plugin_handover* Instance::handover_table() {
+  const void* table = nullptr;
+  if (plugin_->extension) guarded("extension", [&] { table = plugin_->extension(self_, HWS_EXT_HANDOVER); });
+  return static_cast<const hws_plugin_handover*>(table);
+}
+
+bool Instance::take_handover() {
+  const auto handover = read_handover(setup_.state_dir);
+  if (!handover) {
+    link_.log("error", "nothing is taken over from the version before: " + handover.error().message);
+    return true;
+  }
+  if (!*handover) return true;
+  const auto* const table = handover_table();
+  if (ended_) return false;
+  if (!HWS_HAS(hws_plugin_handover, table, load)) return true;  // this version wants nothing
+  hws_status status = HWS_E_FAIL;
+  const Handover& saved = **handover;
+  if (!guarded("load_handover", [&] { status = table->load(self_, saved.format, borrow(saved.content)); }))
+    return false;
+  if (status == HWS_OK) return true;
+  refuse("exited", status_words("load", status) + " (saved by version " + printable(saved.version) + ")");
+  return false;
+}
+
+// Nothing that fails here holds up the end: the next version begins without.
+void Instance::save_handover() {
+  const auto* const table = handover_table();
+  if (!HWS_HAS(hws_plugin_handover, table, save)) return;
+  ContentSink sink(kHandoverBytesMax);
+  hws_status status = HWS_E_FAIL;
+  if (!guarded("save_handover", [&] { status = table->save(self_, sink.sink()); })) return;
+  std::string problem;
+  if (sink.overran()) {
+    problem = "save() wrote more than " + std::to_string(kHandoverBytesMax) + " bytes";
+  } else if (status != HWS_OK) {
+    problem = status_words("save", status);
+  } else if (const auto kept = write_handover(setup_.state_dir, {table->format, setup_.version, sink.content()});
+             !kept) {
+    problem = kept.error().message;
+  }
+  if (!problem.empty()) link_.log("error", "nothing is handed over to the next version: " + problem);
 }
 
 hws_status Instance::configure_plugin(std::int32_t mode, const std::string& config, std::string& why) {
@@ -158,6 +216,8 @@ void Instance::stop_plugin(std::uint32_t deadline_ms) {
 void Instance::drain() {
   if (draining_ || ended_) return;
   draining_ = true;
+  if (hand_over_ && started_) save_handover();
+  if (ended_) return;
   CoreWord word;
   word.kind = CoreWord::Kind::Stop;
   word.at = stop_until_;
@@ -166,7 +226,7 @@ void Instance::drain() {
 }
 
 void Instance::finish_if_drained() {
-  if (!draining_ || running_subconnections_ > 0 || ended_) return;
+  if (!draining_ || running_subconnections_ > 0 || !state_.idle() || ended_) return;
   if (plugin_->destroy) guarded("destroy", [&] { plugin_->destroy(self_); });
   if (ended_) return;
   ended_ = true;

@@ -7,8 +7,10 @@
 #include "core/base/loop.hpp"
 #include "core/host/callback_watch.hpp"
 #include "core/host/core_link.hpp"
+#include "core/host/own_metrics.hpp"
 #include "core/host/pace.hpp"
 #include "core/host/plugin_subconnection.hpp"
+#include "core/host/private_state.hpp"
 #include "core/host/setup.hpp"
 #include "core/host/switchboard.hpp"
 #include "hawser/plugin.h"
@@ -45,7 +47,8 @@ class Instance {
   [[nodiscard]] bool configure(std::string id, std::string config, bool apply);
   [[nodiscard]] bool action_done(std::string id, std::optional<int> exit_code, std::string output, std::string reason);
   [[nodiscard]] bool cloud_reached(std::string id, bool reached, std::string how);
-  [[nodiscard]] bool stop(milliseconds deadline, TimePoint until);
+  // `hand_over`: an upgrade follows, so what the plugin saves for the next version is kept.
+  [[nodiscard]] bool stop(milliseconds deadline, TimePoint until, bool hand_over);
 
   // Runs `call`, which goes into the plugin, under a name that lives for good: it is noted in the flight page. What it
   // throws ends the process with a sentence. False then.
@@ -53,7 +56,7 @@ class Instance {
   bool ended() const { return ended_; }
   void deliver_later(hws_subconn& subconnection);
 
-  // Behind the C edge (host_functions.cpp). Any thread: log, error, health, post, info.
+  // Behind the C edge (host_functions.cpp). Any thread: log, error, health, post, info, metrics().set().
   bool on_service_thread(const char* function);
   void log(std::int32_t level, hws_str message, const hws_kv* fields, std::size_t count);
   void error(hws_status code, hws_str detail);
@@ -69,6 +72,8 @@ class Instance {
   hws_status run_action(hws_str name, ActionDone done, void* user);
   using ReachDone = void (*)(void*, hws_status, hws_str);
   hws_status reach_cloud(std::uint32_t timeout_ms, ReachDone done, void* user);
+  PrivateState& state() { return state_; }
+  OwnMetrics& metrics() { return metrics_; }
 
  private:
   struct Timer {
@@ -82,6 +87,9 @@ class Instance {
   void live();
   bool load();
   bool begin();
+  bool take_handover();
+  void save_handover();
+  const hws_plugin_handover* handover_table();
   void refuse(const std::string& reason, const std::string& detail);
   std::string status_words(const char* function, hws_status status);
   hws_status configure_plugin(std::int32_t mode, const std::string& config, std::string& why);
@@ -102,6 +110,8 @@ class Instance {
   hws_ctx context_{this};
   hws_host host_;
   Loop loop_;
+  PrivateState state_;
+  OwnMetrics metrics_{loop_, link_};
   std::thread::id service_thread_;
   const hws_plugin* plugin_ = nullptr;
   void* self_ = nullptr;
@@ -110,6 +120,7 @@ class Instance {
   bool started_ = false;
   std::atomic<bool> stopping_{false};
   bool draining_ = false;
+  bool hand_over_ = false;
   TimePoint stop_until_{};
   std::size_t running_subconnections_ = 0;
 

@@ -255,9 +255,10 @@ bool Instance::configure(std::string id, std::string config, bool apply) {
   });
 }
 
-bool Instance::stop(milliseconds deadline, TimePoint until) {
-  return loop_.post([this, deadline, until] {
+bool Instance::stop(milliseconds deadline, TimePoint until, bool hand_over) {
+  return loop_.post([this, deadline, until, hand_over] {
     stop_until_ = until;
+    hand_over_ = hand_over;
     stop_plugin(static_cast<std::uint32_t>(deadline.count()));
   });
 }

@@ -3,34 +3,11 @@
 #include <algorithm>
 #include <cstring>
 
+#include "core/host/content_sink.hpp"
 #include "core/host/instance.hpp"
 #include "core/host/text_sink.hpp"
 
 using namespace hawser::host;
-
-namespace {
-
-// What a plugin writes again of a message: no more than it was long.
-class ContentSink {
- public:
-  explicit ContentSink(std::uint64_t bytes_max) : bytes_max_(bytes_max) {}
-  const hws_sink* sink() const { return &sink_; }
-  const std::string& content() const { return content_; }
-
- private:
-  static hws_status write(void* to, const void* data, size_t len) {
-    auto& self = *static_cast<ContentSink*>(to);
-    if (!data && len > 0) return HWS_E_INVALID;
-    if (self.content_.size() + len > self.bytes_max_) return HWS_E_INVALID;
-    self.content_.append(static_cast<const char*>(data), len);
-    return HWS_OK;
-  }
-  const std::uint64_t bytes_max_;
-  std::string content_;
-  hws_sink sink_{this, &ContentSink::write};
-};
-
-}  // namespace
 
 hws_status hws_subconn::status_of(Subconnection::Sent sent) {
   switch (sent) {
@@ -122,7 +99,7 @@ void hws_subconn::give_of_spool(const Mailbox::Item& item) {
 
 void hws_subconn::ask_source(const Mailbox::AskSource& ask) {
   if (!events_.source) return connection_->source_answer(ask, std::nullopt, "the plugin has no source() any more");
-  ContentSink sink(ask.record.length);
+  ContentSink sink(ask.record.length);  // no more than the message was long
   hws_status status = HWS_E_FAIL;
   instance_.guarded("source", [&] {
     status = events_.source(user_, this, ask.ticket, borrow(ask.record.source), sink.sink());

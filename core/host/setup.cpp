@@ -63,6 +63,7 @@ Result<Setup> read_setup(const json::Object& message) {
         json::integer_or(*spool, "bytes", static_cast<std::int64_t>(setup.spool_bytes)));
     setup.spool_relaxed = json::text_or(*spool, "mode") == "relaxed";
   }
+  setup.probation = json::bool_or(message, "probation", false);
   setup.bytes_per_second = json::integer_or(message, "bytes_per_second", 0);
   auto actions = json::texts_member(message, "actions");
   if (actions) setup.actions.insert(actions->begin(), actions->end());

@@ -42,6 +42,7 @@ struct Setup {
   std::size_t spool_bytes = 64 * 1024 * 1024;  // of each subconnection, on disk
   bool spool_relaxed = false;
   std::int64_t bytes_per_second = 0;  // to the cloud, of all subconnections together; 0: no limit
+  bool probation = false;             // of an upgrade: the version before may be put back
   std::map<std::string, std::vector<std::string>> services;  // name: protocols
   std::optional<control::Confinement> confinement;           // absent: no walls (a test, by hand)
 };

@@ -1,5 +1,6 @@
 #include "core/supervisor/grant_book.hpp"
 #include "core/supervisor/life_cycle.hpp"
+#include "core/supervisor/plugin_metrics.hpp"
 #include "core/supervisor/rate_limit.hpp"
 #include "core/supervisor/subconnection_book.hpp"
 #include "tests/catch.hpp"
@@ -127,4 +128,25 @@ TEST_CASE("the life cycle: a host's end is handled wherever one may run, and ref
   }
   CHECK(name_of(S::Refused) == "refused");
   CHECK(name_of(E::EndedToRestart) == "ended to restart");
+}
+
+TEST_CASE("a plugin's own figures are kept as it told them last, and what is wrong changes nothing") {
+  PluginMetrics book;
+  const auto told = json::parse_object(R"({"metrics":[{"name":"orders.waiting","kind":"gauge","unit":"{order}",
+    "value":2.5,"attributes":{"shop":"a\u001b"}},{"name":"orders","kind":"counter","unit":"","value":7,"attributes":{}}]})");
+  REQUIRE(told);
+  REQUIRE(book.take("acme.shop", *told));
+  REQUIRE(book.of("acme.shop").size() == 2);
+  CHECK(book.of("acme.shop")[0].value == 2.5);
+  CHECK(book.of("acme.shop")[0].attributes.at("shop") == "a\\x1b");
+  CHECK(book.of("acme.shop")[1].counter);
+  for (const char* wrong :
+       {R"({})", R"({"metrics":[1]})", R"({"metrics":[{"name":"","kind":"gauge","unit":"","value":1,"attributes":{}}]})",
+        R"({"metrics":[{"name":"a","kind":"sum","unit":"","value":1,"attributes":{}}]})",
+        R"({"metrics":[{"name":"a","kind":"gauge","unit":"","value":"1","attributes":{}}]})",
+        R"({"metrics":[{"name":"a","kind":"gauge","unit":"","value":1}]})"})
+    CHECK_FALSE(book.take("acme.shop", json::parse_object(wrong).value()));
+  CHECK(book.of("acme.shop").size() == 2);
+  book.forget("acme.shop");
+  CHECK(book.of("acme.shop").empty());
 }

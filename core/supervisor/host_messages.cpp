@@ -46,6 +46,7 @@ void Supervisor::on_message(SupervisedPlugin& plugin, const std::string& type, c
       {"configured", &Supervisor::on_configured},
       {"confined", &Supervisor::on_confined},
       {"pong", &Supervisor::on_pong},
+      {"metrics", &Supervisor::on_metrics},
   };
   for (const auto& [name, handler] : kHandlers) {
     if (name == type) return (this->*handler)(plugin, message);
@@ -98,6 +99,10 @@ void Supervisor::on_confined(SupervisedPlugin& plugin, const json::Object& messa
 
 void Supervisor::on_pong(SupervisedPlugin& plugin, const json::Object& message) {
   if (const auto pss = json::integer_member(message, "pss_kib")) policies_.note_pss(plugin.id(), *pss);
+}
+
+void Supervisor::on_metrics(SupervisedPlugin& plugin, const json::Object& message) {
+  if (const auto taken = metrics_.take(plugin.id(), message); !taken) plugin.refuse_word(taken.error().message);
 }
 
 void Supervisor::on_action_run(SupervisedPlugin& plugin, const json::Object& message) {

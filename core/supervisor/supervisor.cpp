@@ -350,6 +350,7 @@ void Supervisor::on_host_ended(SupervisedPlugin& plugin, const Error& why) {
   const bool asked = plugin.state() == PluginState::Draining;
   policies_.host_ended(plugin.id());
   reaches_.forget(plugin.id());
+  metrics_.forget(plugin.id());
   if (auto next = exchange_.forget(plugin.id())) plugin.set_settings(std::move(*next));
   const auto lost = book_.host_ended(plugin.id(), asked ? "stopped_by_operator" : why.code, asked ? "" : why.message);
   for (const auto& [service, count] : lost) {

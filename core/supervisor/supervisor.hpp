@@ -14,6 +14,7 @@
 #include "core/supervisor/cloud_reaches.hpp"
 #include "core/supervisor/config_exchange.hpp"
 #include "core/supervisor/grant_book.hpp"
+#include "core/supervisor/plugin_metrics.hpp"
 #include "core/supervisor/plugin_policies.hpp"
 #include "core/supervisor/quarantine.hpp"
 #include "core/supervisor/subconnection_book.hpp"
@@ -94,6 +95,7 @@ class Supervisor : private SupervisedPlugin::Keeper {
   const SupervisedPlugin* find(const std::string& id) const;
   const SubconnectionBook& subconnections() const { return book_; }
   const PluginPolicies& policies() const { return policies_; }
+  const PluginMetrics& metrics() const { return metrics_; }
 
  private:
   json::Object setup_of(const SupervisedPlugin& plugin) override;
@@ -119,6 +121,7 @@ class Supervisor : private SupervisedPlugin::Keeper {
   // True when there was a grant or a refusal to send.
   void on_confined(SupervisedPlugin& plugin, const json::Object& message);
   void on_pong(SupervisedPlugin& plugin, const json::Object& message);
+  void on_metrics(SupervisedPlugin& plugin, const json::Object& message);
   void on_configured(SupervisedPlugin& plugin, const json::Object& message) {
     exchange_.on_configured(plugin, message);
   }
@@ -156,6 +159,7 @@ class Supervisor : private SupervisedPlugin::Keeper {
   CloudReaches reaches_;
   GrantBook grants_;
   SubconnectionBook book_;
+  PluginMetrics metrics_;
   std::chrono::system_clock::time_point validity_floor_{};
   ConfigExchange exchange_;
   std::map<std::string, RateLimit> event_rates_;

@@ -218,6 +218,21 @@ TEST_CASE("a configuration over the size of a control message is refused by name
   CHECK(rig.plugin("shop").reason().code == "config_refused");
 }
 
+TEST_CASE("a plugin's own figures are known while its host runs, and what breaks their rules is refused") {
+  Rig rig;
+  rig.add("shop", R"({"metrics":[{"name":"orders","kind":"counter","unit":"","value":7,"attributes":{}}]})");
+  rig.add("liar", R"({"metrics":[{"name":"orders","kind":"sum","unit":"","value":7,"attributes":{}}]})");
+  auto& supervisor = rig.make();
+  supervisor.start();
+  REQUIRE(rig.until([&] { return supervisor.metrics().of("acme.shop").size() == 1; }));
+  CHECK(supervisor.metrics().of("acme.shop")[0].value == 7);
+  REQUIRE(rig.until([&] { return rig.plugin("liar").lies() == 1; }));
+  CHECK(supervisor.metrics().of("acme.liar").empty());
+  REQUIRE(rig.until_state("shop", PluginState::Ready));
+  ::kill(rig.plugin("shop").pid().value(), SIGKILL);
+  CHECK(rig.until([&] { return supervisor.metrics().of("acme.shop").empty(); }));
+}
+
 TEST_CASE("grants reach the host whose service they are for, also one that starts later") {
   Rig rig;
   rig.add("shop", R"({"echo":true})");

@@ -25,4 +25,4 @@ install(DIRECTORY template DESTINATION ${sdk_folder} COMPONENT sdk)
 install(DIRECTORY protocol DESTINATION ${sdk_folder} COMPONENT sdk FILES_MATCHING PATTERN "*.json")
 install(DIRECTORY testing DESTINATION ${sdk_folder} COMPONENT sdk
         FILES_MATCHING PATTERN "fake_*.cpp" PATTERN "fake_*.hpp" PATTERN "*_test.cpp" EXCLUDE)
-install(FILES README.md protocol.md DESTINATION ${sdk_folder} COMPONENT sdk)
+install(FILES README.md ABI.md protocol.md DESTINATION ${sdk_folder} COMPONENT sdk)

@@ -52,8 +52,14 @@ bool FakeHost::load_library(const std::string& path) {
 
 hws_status FakeHost::start(std::string_view config) {
   hws_status status = HWS_OK;
+  state_now_ = state;
   timed([&] { status = plugin_->create(handle(), &self_); });
   if (status < 0) return status;
+  if (const auto* table = handover ? handover_table() : nullptr; HWS_HAS(hws_plugin_handover, table, load)) {
+    timed([&] { status = table->load(self_, handover->format, {handover->content.data(), handover->content.size()}); });
+    if (status < 0 && !errors.empty()) refusal = errors.back();
+    if (status < 0) return status;
+  }
   for (const bool apply : {false, true}) {
     status = configure(config, apply);
     if (status < 0) return status;
@@ -76,6 +82,21 @@ hws_status FakeHost::configure(std::string_view config, bool apply) {
 
 void FakeHost::stop(std::uint32_t deadline_ms) {
   timed([&] { plugin_->stop(self_, deadline_ms); });
+}
+
+const hws_plugin_handover* FakeHost::handover_table() {
+  if (!HWS_HAS(hws_plugin, plugin_, extension)) return nullptr;
+  return static_cast<const hws_plugin_handover*>(plugin_->extension(self_, HWS_EXT_HANDOVER));
+}
+
+std::optional<Handover> FakeHost::save() {
+  const auto* table = handover_table();
+  if (!HWS_HAS(hws_plugin_handover, table, save)) return std::nullopt;
+  Handover saved{table->format, {}};
+  const hws_sink out{&saved.content, append_to_string};
+  hws_status status = HWS_OK;
+  timed([&] { status = table->save(self_, &out); });
+  return status == HWS_OK ? std::optional(std::move(saved)) : std::nullopt;
 }
 
 void FakeHost::destroy() {

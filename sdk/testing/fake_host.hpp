@@ -70,6 +70,19 @@ struct ScriptedAction {
   bool holds = false;              // never calls done by itself
 };
 
+// One of the plugin's own figures, as it set it last.
+struct Figure {
+  std::int32_t kind = HWS_GAUGE;
+  double value = 0;
+  std::string unit;
+};
+
+// What one version of a plugin leaves to the next.
+struct Handover {
+  std::uint32_t format = 0;
+  std::string content;
+};
+
 class FakeHost;
 
 // The cloud's end of one subconnection that the plugin opened. Owned by its FakeHost.
@@ -140,20 +153,27 @@ class FakeHost {
   FakeHost& operator=(const FakeHost&) = delete;
 
   // ---- before load()
-  std::map<std::string, FakeSpool> spools;  // by service; of the last host, for a plugin that starts again
+  std::map<std::string, FakeSpool> spools;   // by service; of the last host, for a plugin that starts again
+  std::map<std::string, std::string> state;  // private state as it is on disk; of the last host, as spools are
+  std::optional<Handover> handover;          // of the version before; what save() gave there
   std::map<std::string, std::string> facts;  // what info() knows; "plugin.state_dir" among them
   bool has_actions = true;
   bool has_cloud = true;
+  bool has_state = true;
+  bool has_metrics = true;
   std::uint16_t abi_major = HWS_ABI_MAJOR;
 
   // A linked entry function, or a library by path. False, with `refusal` set, when it is refused.
   bool load(hws_entry_fn entry);
   bool load_library(const std::string& path);
-  // create, configure (check, then apply), start. HWS_OK, or the first status that is none; `refusal` says why.
+  // create, load what was handed over, configure (check, then apply), start. HWS_OK, or the first status that is none; `refusal` says why.
   hws_status start(std::string_view config = "{}");
   hws_status configure(std::string_view config, bool apply);
   void stop(std::uint32_t deadline_ms = 1000);
-  // As a host that is killed: nothing is said to the plugin before, and what was not accepted is in no spool.
+  // As in an upgrade, after stop(); nothing when the plugin hands nothing over.
+  std::optional<Handover> save();
+  // As a host that is killed: nothing is said to the plugin before, what was not accepted is in no spool, and what was not
+  // written yet is not in `state`.
   void destroy();
   std::string refusal;
 
@@ -172,11 +192,12 @@ class FakeHost {
   std::vector<std::string> errors;
   std::vector<HealthReport> health;
   std::vector<std::string> actions_run;
-  std::vector<std::pair<std::uint32_t, bool>> reached_asked;        // timeout, answered
+  std::map<std::string, Figure> figures;                      // by name and attributes: `orders{shop="a",till="b"}`
+  std::vector<std::pair<std::uint32_t, bool>> reached_asked;  // timeout, answered
   FakeSubconnection& subconnection(std::string_view service = "");  // throws when the plugin has not opened it
   bool has_subconnection(std::string_view service = "") const;
   bool logged(std::string_view part) const;
-  bool healthy(std::int32_t state) const { return !health.empty() && health.back().state == state; }
+  bool healthy(std::int32_t wanted) const { return !health.empty() && health.back().state == wanted; }
   std::size_t timers() const { return timers_.size(); }
   std::size_t watches() const { return watches_.size(); }
   Milliseconds longest_callback() const { return longest_; }  // real time
@@ -187,6 +208,7 @@ class FakeHost {
   enum class Cloud { reached, out_of_reach, silent };
   Cloud cloud = Cloud::reached;
   void answer_reached(bool reached);  // for Cloud::silent
+  bool disk_full = false;             // no change of the private state is written
 
  private:
   friend class FakeSubconnection;
@@ -211,6 +233,7 @@ class FakeHost {
 
   hws_ctx* handle() { return reinterpret_cast<hws_ctx*>(this); }
   bool on_service_thread() const { return std::this_thread::get_id() == thread_; }
+  const hws_plugin_handover* handover_table();
   bool run_posts();
   bool run_descriptors(int wait_ms);
   bool run_next_timer(Milliseconds until);
@@ -227,7 +250,9 @@ class FakeHost {
   std::uint64_t next_timer_ = 1;
   std::map<std::uint64_t, Timer> timers_;
   std::map<int, Callback> watches_;
-  mutable std::mutex mutex_;  // logs, errors, health, posts and internal_, sends
+  std::map<std::string, std::string> state_now_;  // what the plugin sees; `state` follows
+  std::uint64_t state_losses_ = 0;                // how often it fell back to what is on disk
+  mutable std::mutex mutex_;                      // logs, errors, health, figures, posts and internal_, sends
   std::deque<Callback> posts_;
   std::deque<std::function<void()>> internal_;
   std::vector<std::unique_ptr<FakeSubconnection>> subconnections_;

@@ -35,9 +35,13 @@ const void* FakeHostTables::extension(hws_ctx* handle, const char* id) {
       sizeof(hws_host_subconn), open, send_durable, send, send_text, settle, send_source};
   static const hws_host_action action = {sizeof(hws_host_action), run_action};
   static const hws_host_cloud cloud = {sizeof(hws_host_cloud), reached};
+  static const hws_host_state state = {sizeof(hws_host_state), state_get, state_each, state_put};
+  static const hws_host_metrics metrics = {sizeof(hws_host_metrics), set_metric};
   if (std::strcmp(id, HWS_EXT_SUBCONN) == 0) return &subconn;
   if (std::strcmp(id, HWS_EXT_ACTION) == 0 && of(handle).has_actions) return &action;
   if (std::strcmp(id, HWS_EXT_CLOUD) == 0 && of(handle).has_cloud) return &cloud;
+  if (std::strcmp(id, HWS_EXT_STATE) == 0 && of(handle).has_state) return &state;
+  if (std::strcmp(id, HWS_EXT_METRICS) == 0 && of(handle).has_metrics) return &metrics;
   return nullptr;
 }
 

@@ -40,6 +40,13 @@ struct FakeHostTables {
   static hws_status send_source(hws_subconn*, hws_str source, const void* data, std::size_t size, std::uint32_t flags,
                                 std::uint64_t* number);
 
+  static hws_status state_get(hws_ctx*, hws_str key, const hws_sink* out);
+  static hws_status state_each(hws_ctx*, hws_str prefix, hws_status (*visit)(void*, hws_str, hws_str), void* user);
+  static hws_status state_put(hws_ctx*, const hws_kv* changes, std::size_t count, void (*done)(void*, hws_status),
+                              void* user);
+  static hws_status set_metric(hws_ctx*, std::int32_t kind, hws_str name, hws_str unit, double value,
+                               const hws_kv* attributes, std::size_t count);
+
   static hws_status run_action(hws_ctx*, hws_str name, void (*done)(void*, std::int32_t, hws_str, hws_str), void* user);
   static hws_status reached(hws_ctx*, std::uint32_t timeout_ms, void (*done)(void*, hws_status, hws_str), void* user);
 };

@@ -264,6 +264,11 @@ void ask(const json::Object& config) {
       send(message);
     }
   }
+  if (config->has("metrics")) {
+    auto message = typed("metrics");
+    message->set("metrics", config->getArray("metrics"));
+    send(message);
+  }
   if (config->has("reach_ms")) {
     auto message = typed("cloud_reach");
     message->set("id", "5");

@@ -11,13 +11,16 @@
 //     hawser::sdk::ConfigAnswer configure(std::string_view json, bool apply);
 //     void start();
 //     void stop(std::chrono::milliseconds deadline);                // optional
+//     static constexpr std::uint32_t kHandoverFormat = 1;           // these three together, or none:
+//     std::string save();                                           // what the next version shall know
+//     void load(std::uint32_t format, std::string_view saved);      // before configure(), after an upgrade
 //   };
 //
 // Threads: every call into the class and every handler that it hands over runs on the instance's one service thread,
 // never two at a time, and is to return within 250 ms. Functions of Context and Subconnection belong on that thread
 // too, except those marked "any thread". Text is UTF-8.
 //
-// Errors: handlers may throw. A throw from configure() or start() refuses the instance with the words of what(); from
+// Errors: handlers may throw. A throw from load(), configure() or start() refuses the instance with the words of what(); from
 // any other handler it is reported and the instance's health becomes "faulted", upon which the host starts a new one.
 // Functions here throw sdk::Error where the caller can hardly do anything but give up; "full" is an answer, not a
 // throw.
@@ -30,6 +33,7 @@
 #include <cstdint>
 #include <exception>
 #include <functional>
+#include <hawser/plugin_state.hpp>
 #include <initializer_list>
 #include <map>
 #include <memory>
@@ -218,6 +222,20 @@ class Context {
   // Throws E_UNSUPPORTED when this host cannot tell.
   void cloud_reached(Milliseconds timeout, std::function<void(bool reached, std::string_view how)> done);
 
+  // The private state. Throws E_UNSUPPORTED when this host keeps none.
+  State& state();
+
+  // Any thread. The present value of one of the plugin's own figures; see hws_host_metrics.set. Nothing happens on a host
+  // that does not show figures; throws E_INVALID for a name, unit or attribute against the rules, E_NOMEM for too many.
+  void gauge(std::string_view name, double value, std::string_view unit = {},
+             std::initializer_list<Field> attributes = {}) const {
+    metric(HWS_GAUGE, name, value, unit, attributes);
+  }
+  void counter(std::string_view name, double total, std::string_view unit = {},
+               std::initializer_list<Field> attributes = {}) const {
+    metric(HWS_COUNTER, name, total, unit, attributes);
+  }
+
   // Runs `call` and turns what it throws into host->error() and a status. For the C edge.
   template <class F>
   hws_status guard(F&& call) const noexcept;
@@ -248,7 +266,10 @@ class Context {
     std::function<void(bool, std::string_view)> done;
   };
 
+  friend class State;
   TimerId timer(Milliseconds delay, Milliseconds period, std::function<void()> call);
+  void metric(std::int32_t kind, std::string_view name, double value, std::string_view unit,
+              std::initializer_list<Field> attributes) const;
   void run(const std::shared_ptr<Task>& task);
   template <class Table>
   const Table* extension(const char* id) const {
@@ -268,6 +289,7 @@ class Context {
   std::vector<std::unique_ptr<Subconnection>> subconnections_;
   std::vector<std::unique_ptr<ActionCall>> actions_;
   std::vector<std::unique_ptr<ReachedCall>> reached_;
+  std::unique_ptr<State> state_;
   mutable std::mutex posts_mutex_;  // post() is for any thread
   mutable std::vector<std::unique_ptr<Posted>> posts_;
 };
@@ -276,3 +298,4 @@ class Context {
 
 #include <hawser/plugin_binding.hpp>
 #include <hawser/plugin_impl.hpp>
+#include <hawser/plugin_state_impl.hpp>

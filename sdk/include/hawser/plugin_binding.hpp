@@ -73,7 +73,24 @@ class Binding {
     }
   }
 
-  static const void* extension(void*, const char*) { return nullptr; }
+  static const void* extension(void*, const char* id) {
+    if constexpr (requires(T plugin) { plugin.load(T::kHandoverFormat, plugin.save()); }) {
+      static const hws_plugin_handover handover = {sizeof(hws_plugin_handover), T::kHandoverFormat, save, load};
+      if (std::string_view(id) == HWS_EXT_HANDOVER) return &handover;
+    }
+    return nullptr;
+  }
+
+  static hws_status save(void* self, const hws_sink* out) {
+    return of(self).context.guard([&]() -> hws_status {
+      const std::string saved = of(self).plugin.save();
+      return out->write(out->to, saved.data(), saved.size());
+    });
+  }
+
+  static hws_status load(void* self, std::uint32_t format, hws_str blob) {
+    return of(self).context.guard([&] { of(self).plugin.load(format, to_view(blob)); });
+  }
 
   static inline const hws_host* host_ = nullptr;
 };

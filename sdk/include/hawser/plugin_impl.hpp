@@ -47,14 +47,7 @@ inline void Context::log(std::int32_t level, std::string_view message, std::init
 inline std::optional<std::string> Context::fact(std::string_view key) const {
   if (!HWS_HAS(hws_host, host_, info)) return std::nullopt;
   std::string value;
-  const hws_sink sink{&value, [](void* to, const void* data, std::size_t size) -> hws_status {
-                        try {
-                          static_cast<std::string*>(to)->append(static_cast<const char*>(data), size);
-                          return HWS_OK;
-                        } catch (...) {
-                          return HWS_E_NOMEM;
-                        }
-                      }};
+  const hws_sink sink{&value, append_to_string};
   if (host_->info(handle_, to_c(key), &sink) < 0) return std::nullopt;
   return value;
 }

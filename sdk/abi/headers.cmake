@@ -1,0 +1,30 @@
+# Include folders for plugins of other times: HAWSER_RELEASED_INCLUDE_1_0 with the header as it was released, and
+# HAWSER_LATER_INCLUDE with today's as the next minor may look, with one more function in the host's table and one in the
+# plugin's.
+set(abi_folder ${CMAKE_BINARY_DIR}/sdk/abi)
+file(GLOB abi_released CONFIGURE_DEPENDS ${CMAKE_CURRENT_LIST_DIR}/released/plugin-*.h)
+foreach(header ${abi_released})
+  string(REGEX REPLACE ".*/plugin-([0-9]+)\\.([0-9]+)\\.h" "\\1_\\2" abi_version ${header})
+  set(HAWSER_RELEASED_INCLUDE_${abi_version} ${abi_folder}/${abi_version})
+  configure_file(${header} ${abi_folder}/${abi_version}/hawser/plugin.h COPYONLY)
+endforeach()
+
+set(abi_header ${CMAKE_CURRENT_LIST_DIR}/../include/hawser/plugin.h)
+set_property(DIRECTORY APPEND PROPERTY CMAKE_CONFIGURE_DEPENDS ${abi_header})
+file(READ ${abi_header} abi_text)
+string(REGEX MATCH "HWS_ABI_MINOR ([0-9]+)u" abi_minor "${abi_text}")
+math(EXPR HAWSER_LATER_MINOR "${CMAKE_MATCH_1} + 1")
+
+function(abi_replace before after)
+  string(FIND "${abi_text}" "${before}" found)
+  if(found EQUAL -1)
+    message(FATAL_ERROR "${abi_header}: no \"${before}\"")
+  endif()
+  string(REPLACE "${before}" "${after}" text "${abi_text}")
+  set(abi_text "${text}" PARENT_SCOPE)
+endfunction()
+abi_replace("${abi_minor}" "HWS_ABI_MINOR ${HAWSER_LATER_MINOR}u")
+abi_replace("} hws_host;" "  hws_status (*later)(hws_ctx *) HWS_ANY;\n} hws_host;")
+abi_replace("} hws_plugin;" "  hws_status (*later)(void *self) HWS_SVC;\n} hws_plugin;")
+set(HAWSER_LATER_INCLUDE ${abi_folder}/later)
+file(CONFIGURE OUTPUT ${HAWSER_LATER_INCLUDE}/hawser/plugin.h CONTENT "${abi_text}" @ONLY)
