@@ -30,6 +30,7 @@ json::Object usage_of(const supervisor::Usage& usage) {
   object->set("memory_bytes", number(usage.memory_bytes));
   object->set("threads", number(usage.threads));
   object->set("disk_bytes", number(usage.disk_bytes));
+  object->set("cpu_restrained", usage.cpu_restrained);
   return object;
 }
 

@@ -22,9 +22,9 @@ Result<std::unique_ptr<PluginProcess>> PluginProcess::start(Loop& loop, const St
   if (!ends) return ends.error();
   std::unique_ptr<PluginProcess> process(new PluginProcess(loop, std::move(ends->first), std::move(events)));
   auto* self = process.get();
-  auto child = ChildProcess::start(
-      loop, {{what.program.string(), what.plugin}, {}, {ends->second.get(), what.flight, what.library}},
-      [self] { self->on_end(); });
+  ChildSpec spec{{what.program.string(), what.plugin}, {}, {ends->second.get(), what.flight, what.library}};
+  spec.own_session = true;  // to the kernel's scheduler that is a group: eight busy threads weigh no more than another's one
+  auto child = ChildProcess::start(loop, spec, [self] { self->on_end(); });
   if (!child) return child.error();
   process->child_ = std::move(*child);
   process->watch_channel();

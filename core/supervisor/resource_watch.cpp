@@ -74,7 +74,7 @@ struct ResourceWatch::Watched {
 };
 
 ResourceWatch::ResourceWatch(Loop& loop, CgroupTree* cgroups, OnOver on_over)
-    : loop_(loop), cgroups_(cgroups), on_over_(std::move(on_over)) {}
+    : loop_(loop), cgroups_(cgroups), on_over_(std::move(on_over)), restraint_(loop) {}
 
 ResourceWatch::~ResourceWatch() {
   loop_.cancel(timer_);
@@ -82,11 +82,14 @@ ResourceWatch::~ResourceWatch() {
 }
 
 void ResourceWatch::watch(const std::string& plugin, Host host) {
-  hosts_[plugin] = std::make_unique<Watched>(Watched{std::move(host), cgroups_ && cgroups_->holds(plugin)});
+  const bool in_cgroup = cgroups_ && cgroups_->holds(plugin);
+  if (!in_cgroup) restraint_.hold(plugin, host.pid, *host.limits.cpu_percent);
+  hosts_[plugin] = std::make_unique<Watched>(Watched{std::move(host), in_cgroup});
   if (timer_ == 0) timer_ = loop_.every(kPeriod, [this] { look(); });
 }
 
 void ResourceWatch::forget(const std::string& plugin) {
+  restraint_.let_go(plugin);
   hosts_.erase(plugin);
   if (!hosts_.empty()) return;
   loop_.cancel(std::exchange(timer_, 0));
@@ -95,7 +98,10 @@ void ResourceWatch::forget(const std::string& plugin) {
 
 std::optional<Usage> ResourceWatch::usage(const std::string& plugin) const {
   const auto found = hosts_.find(plugin);
-  return found == hosts_.end() ? std::nullopt : std::optional(found->second->usage);
+  if (found == hosts_.end()) return std::nullopt;
+  Usage usage = found->second->usage;
+  usage.cpu_restrained = restraint_.restrains(plugin);
+  return usage;
 }
 
 std::optional<Error> ResourceWatch::cause_of_end(const std::string& plugin) const {

@@ -13,6 +13,7 @@
 #include "core/base/loop.hpp"
 #include "core/base/result.hpp"
 #include "core/config/plugin_limits.hpp"
+#include "core/supervisor/cpu_restraint.hpp"
 
 namespace hawser::supervisor {
 
@@ -21,6 +22,7 @@ class CgroupTree;
 // What a host used when it was last looked at. Nothing where the system does not tell.
 struct Usage {
   std::optional<std::int64_t> cpu_ms, memory_bytes, threads, disk_bytes;
+  bool cpu_restrained = false;  // CpuRestraint
 };
 
 // Looks every kPeriod at what the hosts use and says which one is over a limit that the kernel does not enforce; tells
@@ -69,6 +71,7 @@ class ResourceWatch {
   Loop& loop_;
   CgroupTree* cgroups_;
   OnOver on_over_;
+  CpuRestraint restraint_;
   std::map<std::string, std::unique_ptr<Watched>> hosts_;
   Loop::TimerId timer_ = 0, walk_timer_ = 0;
 };

@@ -1,6 +1,16 @@
 """How a test's world ends: what failed tells its whole story, and what passed must have left nothing and broken nothing."""
 
+import contextlib
+import os
+
 import pytest
+
+
+def pytest_configure(config):
+    """Each host is a session of its own, and the kernel shares the processors out among sessions: a test that stood in
+    one with all others would wait behind the rogues of another."""
+    with contextlib.suppress(PermissionError):  # led by a shell: it is a group by itself
+        os.setsid()
 
 
 def pytest_addoption(parser):

@@ -9,7 +9,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "end_to_end"))
 
 import fixtures  # noqa: E402
 import loopback  # noqa: E402, F401, for its effect
-from fixtures import (pytest_addoption, pytest_collection_modifyitems,  # noqa: E402, F401, hooks
+from fixtures import (pytest_addoption, pytest_collection_modifyitems, pytest_configure,  # noqa: E402, F401, hooks
                       pytest_runtest_makereport)
 from harness import World  # noqa: E402
 from lab import Lab, lab_can_stand  # noqa: E402

@@ -5,6 +5,7 @@ import time
 
 import pytest
 
+import basics
 import gallery
 from gallery import ROGUE, Gallery
 
@@ -122,9 +123,10 @@ def test_what_is_limited_is_refused_there(house, do, limits, line):
 
 
 def test_processor_time_is_limited(house):
-    """[iso-1] [iso-6] Threads of the plugin's own that compute without end take a share and no more: over its budget it
-    is ended, or the system holds it below."""
+    """[iso-1] [iso-2] [iso-6] Threads of the plugin's own that compute without end take a share and no more: at once they
+    run when nobody else wants to, and over its budget the plugin is ended; or the system holds it below."""
     house.loose("busy_threads", limits="cpu_percent = 20")
+    basics.wait_for(lambda: house.shown().get("usage", {}).get("cpu_restrained"), 20, "it is restrained")
     detail = house.wait_told("over_budget", limit=40)
     assert "cpu_percent" in detail, detail
     house.judge()

@@ -1,0 +1,113 @@
+#include "core/supervisor/cpu_restraint.hpp"
+
+#include <sched.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <csignal>
+#include <filesystem>
+#include <functional>
+#include <thread>
+
+#include "tests/catch.hpp"
+
+using namespace hawser;
+using namespace hawser::supervisor;
+using namespace std::chrono_literals;
+
+namespace {
+
+constexpr std::int64_t kAll = 6400;  // more than any machine here has
+
+// A process of two threads that spin until they are told to be calm.
+class Busy {
+ public:
+  Busy() {
+    pid_ = ::fork();
+    REQUIRE(pid_ >= 0);
+    if (pid_ > 0) return;
+    ::signal(SIGUSR1, [](int) { spinning_ = 0; });
+    std::thread([] {
+      spin();
+      for (;;) ::pause();
+    }).detach();
+    spin();
+    for (;;) ::pause();
+  }
+  Busy(const Busy&) = delete;
+  Busy& operator=(const Busy&) = delete;
+  ~Busy() {
+    ::kill(pid_, SIGKILL);
+    ::waitpid(pid_, nullptr, 0);
+  }
+
+  pid_t pid() const { return pid_; }
+  void be_calm() const { ::kill(pid_, SIGUSR1); }
+  // Whether every thread has this policy, and there are so many.
+  bool all(int policy, int threads) const {
+    int count = 0;
+    for (const auto& entry : std::filesystem::directory_iterator("/proc/" + std::to_string(pid_) + "/task")) {
+      if (::sched_getscheduler(std::atoi(entry.path().filename().c_str())) != policy) return false;
+      ++count;
+    }
+    return count == threads;
+  }
+
+ private:
+  static void spin() {
+    while (spinning_) {
+    }
+  }
+  static inline volatile std::sig_atomic_t spinning_ = 1;
+  pid_t pid_ = -1;
+};
+
+bool comes_true(Loop& loop, const std::function<bool()>& wanted) {
+  const TimePoint end = Clock::now() + 20s;
+  while (!wanted() && Clock::now() < end) loop.turn(Clock::now() + 10ms);
+  return wanted();
+}
+
+}  // namespace
+
+TEST_CASE("[iso-2] a host over its share of the processor runs when nobody else wants to, until it is calm") {
+  Loop loop;
+  CpuRestraint restraint(loop);
+  const Busy busy;
+  restraint.hold("acme.shop", busy.pid(), 50);
+  CHECK_FALSE(restraint.restrains("acme.shop"));
+  CHECK(comes_true(loop, [&] { return busy.all(SCHED_IDLE, 2); }));
+  CHECK(restraint.restrains("acme.shop"));
+  busy.be_calm();
+  CHECK(comes_true(loop, [&] { return busy.all(SCHED_OTHER, 2); }));
+  CHECK_FALSE(restraint.restrains("acme.shop"));
+}
+
+TEST_CASE("[iso-2] a host within its share is not restrained, and one that is let go runs as others do") {
+  Loop loop;
+  CpuRestraint restraint(loop);
+  const Busy modest, greedy;
+  restraint.hold("acme.modest", modest.pid(), kAll);
+  restraint.hold("acme.greedy", greedy.pid(), 1);
+  CHECK(comes_true(loop, [&] { return greedy.all(SCHED_IDLE, 2); }));
+  const TimePoint end = Clock::now() + 4 * CpuRestraint::kTick;  // of two threads' processor time
+  while (Clock::now() < end) loop.turn(end);
+  CHECK(modest.all(SCHED_OTHER, 2));
+  restraint.let_go("acme.greedy");
+  CHECK(greedy.all(SCHED_OTHER, 2));
+  restraint.let_go("acme.unknown");
+}
+
+TEST_CASE("a host that has ended already is no fault") {
+  Loop loop;
+  CpuRestraint restraint(loop);
+  const pid_t child = ::fork();
+  if (child == 0) ::_exit(0);
+  siginfo_t ended{};
+  REQUIRE(::waitid(P_PID, static_cast<id_t>(child), &ended, WEXITED | WNOWAIT) == 0);
+  restraint.hold("acme.shop", child, 50);
+  loop.turn(Clock::now());
+  CHECK_FALSE(restraint.restrains("acme.shop"));
+  restraint.let_go("acme.shop");
+  ::waitpid(child, nullptr, 0);
+}
