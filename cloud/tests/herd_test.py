@@ -128,6 +128,8 @@ admissions_per_second = {PER_SECOND}
         tasks = [asyncio.create_task(herd.live(device)) for device in herd.devices]
         await herd.until(HERD, BACK)
         first = time.monotonic() - began
+        told = spread if spread >= 0 else 2 + (HERD + 1) // PER_SECOND  # as long as it takes to let all of them in
+        assert {device.spread for device in herd.devices} == {told}
         herd.answers.clear()
         cloud.stop(signal.SIGKILL)
         await herd.until(0, LIMIT)
@@ -141,6 +143,8 @@ admissions_per_second = {PER_SECOND}
               f"answers {dict(herd.answers)}")
         assert back < BACK
         assert most <= PER_SECOND + 1  # the log rounds to milliseconds
+        if spread < 0:
+            assert herd.answers[503] <= HERD // 4, "in the spread hardly anybody has to be sent away"
         assert herd.answers[503] <= 3 * HERD and set(herd.answers) <= {200, 401, 503}
         herd.over = True
         for task in tasks:

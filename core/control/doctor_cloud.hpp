@@ -2,6 +2,7 @@
 
 #include "core/control/ctl_support.hpp"
 #include "core/control/doctor_walk.hpp"
+#include "core/transport/websocket.hpp"
 
 // The part of `doctor` that needs an agent, which signs the proof: authentication, registration, upgrade, services. It
 // never opens a second main connection, and registers only where nothing is connected that it could disturb.
@@ -25,6 +26,7 @@ class CloudWalk {
   // Asks for a WebSocket without a token: a 401 shows that upgrades come through, and opens nothing.
   void try_upgrade(const std::string& name, const std::string& url, const std::string& protocol,
                    const Binding& binding);
+  Result<std::string> ask_for_upgrade(const transport::UpgradeRequest& request, const Binding& binding);
   Result<transport::HttpAnswer> post(const connection::Target& target, const transport::HttpRequest& request);
   void skip(const std::string& name, const std::string& why);
 

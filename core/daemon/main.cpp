@@ -138,6 +138,15 @@ config::DeviceSources sources_of(const Options& options) {
   return sources;
 }
 
+connection::Event development_mode() { return {"security", "", "", config::kDevelopmentModeWords}; }
+
+// How the last run left its connection, which that run could not tell, and that this device is open to any plugin.
+void tell_of_start(const config::Settings& settings, const History& history, connection::MainConnection& connection,
+                   CloudOf& cloud) {
+  if (history.cut_off()) connection.report(*history.cut_off());  // the history has it
+  if (settings.development_mode) cloud.report(development_mode());
+}
+
 int serve(const Options& options, config::Settings& settings) {
   if (const auto made = prepare_folders(options); !made) return fail(made.error());
   const auto lock = InstanceLock::take(options.state_dir);
@@ -153,7 +162,7 @@ int serve(const Options& options, config::Settings& settings) {
   if (!connection) return fail(connection.error());
   connection::MainConnection& main_connection = **connection;
   CloudOf cloud(main_connection, history);
-  if (history.cut_off()) main_connection.report(*history.cut_off());
+  tell_of_start(settings, history, main_connection, cloud);
   auto cgroups = supervisor::CgroupTree::take_over();
   spdlog::info("{}", cgroups ? "limits of plugins are held by cgroups below " + cgroups->folder().string()
                              : cgroups.error().message);
@@ -177,6 +186,7 @@ int serve(const Options& options, config::Settings& settings) {
   Reloader reloader(
       loop, settings, [&options] { return config::load(options.config_dir, sources_of(options)); },
       [&](const config::Settings& before) {
+        if (settings.development_mode && !before.development_mode) cloud.report(development_mode());
         if (before.log_level != settings.log_level) [[maybe_unused]]
           const auto known = set_log_level(settings.log_level);
         main_connection.configure(settings);
@@ -215,11 +225,17 @@ int serve(const Options& options, config::Settings& settings) {
   return kExitOk;
 }
 
+// What cannot be looked at now is no fault of whoever has set it, and the service manager shall start us again.
+int exit_for(const Error& error) {
+  if (error.code == "bad_usage") return kExitUsage;
+  return error.code == "bad_config" ? kExitConfig : kExitFailed;
+}
+
 int run(int count, char** arguments) {
   const auto parsed = parse_options(count, arguments);
   if (parsed.exit) return *parsed.exit;
   const auto place = check_state_folder(parsed.options.state_dir);
-  if (!place) return fail(place.error(), place.error().code == "bad_usage" ? kExitUsage : kExitConfig);
+  if (!place) return fail(place.error(), exit_for(place.error()));
   for (const auto& warning : *place) std::cerr << "warning: " << warning << "\n";
   auto loaded = config::load(parsed.options.config_dir, sources_of(parsed.options));
   for (const auto& warning : loaded.warnings) std::cerr << "warning: " << warning << "\n";

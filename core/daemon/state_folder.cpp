@@ -88,7 +88,7 @@ Result<std::vector<std::string>> check_state_folder(const fs::path& path) {
   if (auto fits = check_way(path, way); !fits) return fits.error();
   std::error_code unknown;
   const fs::path real = fs::weakly_canonical(way, unknown);
-  if (unknown) return refused(path, unknown.message());
+  if (unknown) return Error{"io_error", "--state-dir " + shown(path) + ": " + unknown.message()};
   if (auto fits = check_way(path, real); !fits) return fits.error();
   return warnings_of(way);
 }

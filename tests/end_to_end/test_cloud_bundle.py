@@ -67,8 +67,9 @@ def test_the_cloud_gets_a_bundle(world):
 
     def told():
         events = json.loads(cloud.command("device", "history", SERIAL, "--json").stdout)["events"]
-        return [event["detail"] for event in events if event["kind"] == "security"]
-    assert wait_for(told, 10, "the upload in the cloud's history", 0.2) == ["a bundle was uploaded at the cloud's request"]
+        return [event for event in events if event["detail"] == "a bundle was uploaded at the cloud's request"]
+    [event] = wait_for(told, 10, "the upload in the cloud's history", 0.2)
+    assert event["kind"] == "security" and event["side"] == "device", event
 
 
 def test_what_cannot_be_had_is_said(world):

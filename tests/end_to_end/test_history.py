@@ -88,22 +88,27 @@ def test_failover_grants_and_restarts_of_plugins_are_told_at_both_ends(world):
 
 def test_the_cloud_is_told_that_the_agent_was_restarted(world):
     """[state-2] A stop and a kill -9 of the agent: the loss stands in both histories with `agent_restarted` and how the run
-    ended, which the run itself could not tell."""
+    ended, which the run itself could not tell; and that it loads what nobody signed is told at each start."""
     cloud = world.cloud(serials=[SERIAL]).start()
     agent = world.agent(cloud.auth_port, cloud.ca_file, plugins=[]).start()
     agent.wait_established()
+
+    def at_the_cloud(kind, count):
+        def look():
+            events = json.loads(cloud.command("device", "history", SERIAL, "--json").stdout)["events"]
+            found = [told(event) for event in events if event["side"] == "device" and event["kind"] == kind]
+            return found if len(found) >= count else None
+        return wait_for(look, 20, f"{count} events {kind} at the cloud", pause=0.2)
     agent.stop()
     agent.start()
-    agent.wait_established()
+    at_the_cloud("down", 1)
+    file = agent.state_dir / "history.jsonl"
+    wait_for(lambda: file.read_text().count('"up"') >= 2, 5, "the second run on the disk, where it goes each second")
     agent.kill()
     agent.start()
-    agent.wait_established()
-
-    def both():
-        there = json.loads(cloud.command("device", "history", SERIAL, "--json").stdout)["events"]
-        losses = [told(event) for event in there if event["side"] == "device" and event["kind"] == "down"]
-        return losses if len(losses) >= 2 else None
-    stopped, killed = wait_for(both, 20, "two losses at the cloud", pause=0.2)
+    stopped, killed = at_the_cloud("down", 2)
     assert {stopped[2], killed[2]} == {"agent_restarted"}
     assert "was stopped" in stopped[3] and "without a stop" in killed[3], (stopped, killed)
-    assert {stopped, killed} <= {told(event) for event in history(agent)}
+    warnings = at_the_cloud("security", 3)
+    assert all("plugins that nobody signed are loaded" in detail for *_, detail in warnings), warnings
+    assert {stopped, killed, *warnings} <= {told(event) for event in history(agent)}

@@ -213,7 +213,8 @@ def test_a_bundle_has_the_agents_log_where_no_journal_keeps_it(world):
     agent = world.agent(basics.free_port(), world.authority.file, domain="127.0.0.1", plugins=[]).start()
     agent.wait_failure("connect_refused")
     files, printed = bundle_of(agent, "piped")
-    assert "hawserd: hawserd " in files["log/agent_last_lines.txt"] and "connect_refused" in files["log/agent_last_lines.txt"]
+    lines = files["log/agent_last_lines.txt"]
+    assert "hawserd: hawserd " in lines and "connect_refused" in lines
     assert "log/agent.txt" not in files and "Warning" not in printed, printed
     agent.stop()
 

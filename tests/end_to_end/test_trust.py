@@ -7,6 +7,7 @@ import subprocess
 
 import basics
 import pytest
+from test_history import history
 from test_plugins import listed
 
 PLUGIN = "hawser.monitoring"
@@ -115,8 +116,8 @@ def test_what_the_operator_says_of_a_key_counts(world, vendor, name, text, sente
 
 
 def test_development_mode_is_seen_and_comes_and_goes_live(world, vendor):
-    """[sdk-9] [conn-25] Development mode loads what nobody signed, state says so, and a reload ends it; a signed plugin
-    does not notice."""
+    """[sdk-9] [conn-25] [state-2] Development mode loads what nobody signed, state says so, history each time that it
+    begins, and a reload ends it; a signed plugin does not notice."""
     vendor.ship(PLUGIN, signed=False)
     vendor.ship("hawser.config_push")
     agent = make_agent(world, vendor, [PLUGIN, "hawser.config_push"])
@@ -134,3 +135,5 @@ def test_development_mode_is_seen_and_comes_and_goes_live(world, vendor):
     agent.ctl("config", "reload")
     agent.wait_ready(("monitoring", "config_push"))
     assert agent.host_of("config_push") == signed_host
+    told = [event["detail"] for event in history(agent) if event["kind"] == "security"]
+    assert len(told) == 2 and all("plugins that nobody signed are loaded" in each for each in told), told

@@ -30,6 +30,20 @@ def wait_down(agent, limit=DEAD_S + CLOSE_S + 2):
     return agent.wait_state(lambda state: state["last_down_reason"], 5, "the reason of the loss"), took
 
 
+def close_into_a_long_spread(cloud, agent, code, reason, least_s=5):
+    """The cloud closes the main connection, and the agent waits for longer than that in the spread of an hour that it was
+    told. By chance one spread in some hundred is shorter: then once more. Returns how many connections there were."""
+    while True:
+        count = cloud.record.count("connect")
+        cloud.close_main(code, reason)
+        state = agent.wait_state(lambda state: state["next_attempt_in_s"] is not None or
+                                 cloud.record.count("connect") > count, what="a wait")
+        if (state["next_attempt_in_s"] or 0) > least_s:
+            return count
+        cloud.record.wait("connect", count + 1)
+        agent.wait_established()
+
+
 def wait_pings(cloud, count):
     """So many more pings of the agent, one every 5 s."""
     before = cloud.main.socket.pings

@@ -6,7 +6,7 @@ import time
 import pytest
 
 from program import SLOWNESS
-from rows import moored
+from rows import close_into_a_long_spread, moored
 from test_changes import change_link, change_route
 
 SPREAD_S = 300   # a wait that is cut to what the cloud asked for can be told from one that is not
@@ -79,11 +79,10 @@ def test_a_change_of_the_network_ends_a_spread(lab, code, reason, change):
     cloud = lab.scripted_cloud()
     cloud.spread_s = 3600
     cloud, agent = moored(lab, cloud)
-    cloud.close_main(code, reason)
-    agent.wait_state(lambda state: (state["next_attempt_in_s"] or 0) > 2 * LOCAL_S, what="a spread")
+    count = close_into_a_long_spread(cloud, agent, code, reason, 2 * LOCAL_S)
     change_network(lab, agent, change)
     began = time.monotonic()
-    cloud.record.wait("connect", 2, 10 * SLOWNESS)
+    cloud.record.wait("connect", count + 1, 10 * SLOWNESS)
     assert time.monotonic() - began <= (LOCAL_S + 1.5) * SLOWNESS
     requests = [step for step in cloud.record.steps() if step in ("auth", "register", "connect")]
     assert requests[-2:] == ["register", "connect"] and requests.count("auth") == 2, requests

@@ -9,6 +9,7 @@ import preloaded
 import pytest
 from basics import wait_for
 from program import SLOWNESS
+from rows import close_into_a_long_spread
 from test_config_push import Site, file
 from test_history import history
 
@@ -92,10 +93,9 @@ def test_a_sleep_ends_the_agents_own_wait_and_not_the_clouds(world):
     agent.ctl("reset")
     cloud.record.wait("connect", 3)
     agent.wait_established()
-    cloud.close_main(1012, "restarting")
-    agent.wait_state(lambda state: (state["next_attempt_in_s"] or 0) > 10, what="a spread")
+    count = close_into_a_long_spread(cloud, agent, 1012, "restarting", 2 * NOTICED_S)
     preloaded.write(clocks, 0, 2 * SLEPT_S)
-    cloud.record.wait("connect", 4, (NOTICED_S + 10) * SLOWNESS)
+    cloud.record.wait("connect", count + 1, (NOTICED_S + 10) * SLOWNESS)
 
 
 def clock_marks(cloud):

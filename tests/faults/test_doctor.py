@@ -135,11 +135,11 @@ def test_doctor_asks_every_address_of_a_registrations_host(lab, answer, reason):
     """[state-3] [conn-18] The host for connections has a dead address before a good one: the upgrade has a line for each,
     and only the dead one's is a failure."""
     cloud = cloud_that_names(lab, "main", CONNECTIONS)
-    cloud.main_host = CONNECTIONS
     Half(lab, answer, True, CONNECTIONS, MAIN_PORT)
     agent = lab.agent(plugins=[]).start()
     agent.wait_established(limit=40)
-    lab.run([built("hawserctl"), "--socket", agent.socket, "state"], place="device")
+    cloud.close_main(4009, "replaced")  # while it waits doctor may register in its place
+    agent.wait_state(lambda state: state["last_down_reason"] == "replaced", what="a wait")
     steps = doctor(agent, lab, expect=1)
     rows = [(row["address"], row["result"], row["reason"]) for row in steps if row["step"] == "upgrade"]
     assert rows == [(DEAD, "failed", reason), (CLOUD_ADDRESS, "ok", None)], (rows, steps)
