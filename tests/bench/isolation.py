@@ -27,10 +27,12 @@ NOOP = '[actions.noop]\ncommand = ["/bin/true"]\n'
 ROGUES = {name: {} for name in (
     "nothing", "spin", "sleep", "deadlock", "deaf", "stop_itself", "segfault", "abort", "overflow", "throw", "exit", "leak",
     "gulp", "forks", "descriptors", "threads", "busy_threads", "fill_state", "many_files", "log_flood", "print_flood",
-    "control_flood", "channel_garbage", "close_all", "kill_all", "flight_page", "wrong_thread", "ignore_stop")}
+    "control_flood", "channel_garbage", "close_all", "kill_parent", "kill_group", "kill_all", "flight_page", "raise_limits",
+    "wrong_thread", "after_destroy", "nulls", "ignore_stop")}
 ROGUES["cloud_flood"] = {"actions": NOOP}
 ROGUES["leaver"] = {"do": "", "plugin": "acme.leaver"}
 ROGUES["sleeper"] = {"do": "", "plugin": "acme.sleeper"}
+ROGUES["liar"] = {"do": "", "plugin": "acme.liar"}
 
 
 def in_house(work, **options):
@@ -71,7 +73,7 @@ def noisy_run(house, name, turn, window):
     rogue = dict(ROGUES[name])
     plugin = rogue.setdefault("plugin", gallery.ROGUE)
     # Another configuration each time, which lifts a quarantine; for those without one it does no harm.
-    more = {"turn": turn} if name in ("leaver", "sleeper") else {"turn": turn, "pid_namespace": gallery.namespace()}
+    more = {"turn": turn} if name in ("leaver", "sleeper", "liar") else {"turn": turn, "pid_namespace": gallery.namespace()}
     house.loose(rogue.pop("do", name), **rogue, **more)
     noisy = felt(house, window)
     house.enable([])
