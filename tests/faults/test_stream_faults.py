@@ -94,23 +94,46 @@ def test_the_rate_collapses_inside_a_message(lab):
     lab.rate(None)
 
 
-@pytest.mark.parametrize("how", ["dropped", "destroyed"])
+def untouched_but_monitoring(cloud, agent, before):
+    assert agent.state()["connected_at"] == before["connected_at"] and cloud.record.count("main:end") == 0
+    for service in ("config_push", "log_upload"):
+        assert cloud.record.count(f"dial:{service}") == 1, f"{service} was touched"
+
+
+@pytest.mark.parametrize("how", ["dropped", "destroyed", "garbage"])
 def test_one_subconnection_is_cut(lab, how):
-    """[F29] [iso-3] One subconnection is blackholed or killed: it alone comes back; main connection and the others are
-    not touched."""
+    """[F29] [iso-3] One subconnection is blackholed, killed or fed what is no WebSocket: it alone comes back; main
+    connection and the others are not touched."""
     cloud, agent = moored(lab, plugins=SERVICES)
     before = agent.state()
-    port = cloud.subconnections["monitoring"].socket.writer.get_extra_info("peername")[1]
+    writer = cloud.subconnections["monitoring"].socket.writer
+    port = writer.get_extra_info("peername")[1]
     if how == "dropped":
         lab.fault(f"tcp sport {port} counter drop")  # the NAT keeps the agent's port numbers where it can
+    elif how == "garbage":
+        cloud.background.call(writer.write, bytes(range(128, 256)) * 64)
     else:
         lab.net.run("ha", "ss", "-K", "src", "10.99.1.2", "sport", "=", f":{port}")
     cloud.record.wait("hello:monitoring", 2, limit=(DEAD_S + CLOSE_S + 10) * SLOWNESS)
     if how == "dropped":
         assert lab.dropped() > 0
-    state = agent.wait_ready()
-    assert state["connected_at"] == before["connected_at"] and cloud.record.count("main:end") == 0
-    for service in ("config_push", "log_upload"):
-        assert cloud.record.count(f"dial:{service}") == 1, f"{service} was touched"
+    agent.wait_ready()
+    untouched_but_monitoring(cloud, agent, before)
+    wait_drained(agent)
+    assert_no_sample_lost(cloud)
+
+
+def test_one_subconnection_is_throttled(lab):
+    """[iso-3] Of one subconnection next to nothing gets through: it alone is slow or begins anew; when it may go on, what
+    waited is all there."""
+    cloud, agent = moored(lab, plugins=SERVICES)
+    before = agent.state()
+    port = cloud.subconnections["monitoring"].socket.writer.get_extra_info("peername")[1]
+    lab.fault(f"tcp sport {port} limit rate over 100 bytes/second counter drop")
+    wait_for(lambda: lab.dropped() >= 5, 60, "packets beyond the rate")
+    wait_for(lambda: agent.subconnection("monitoring")["queued_messages"] > 0, 60, "messages wait")
+    lab.heal()
+    agent.wait_ready(limit=60)
+    untouched_but_monitoring(cloud, agent, before)
     wait_drained(agent)
     assert_no_sample_lost(cloud)
