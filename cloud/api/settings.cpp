@@ -1,10 +1,13 @@
 #include "cloud/api/settings.hpp"
 
 #define TOML_HEADER_ONLY 1
+#include <Poco/Exception.h>
+#include <Poco/URI.h>
 #include <toml++/toml.h>
 
 #include <algorithm>
 #include <map>
+#include <optional>
 #include <set>
 #include <span>
 
@@ -23,7 +26,18 @@ const std::map<std::string, std::set<std::string>> kKeys = {
     {"fleet", {"reconnect_spread_s", "token_life_s", "grant_ping_s", "drain_spread_s", "drain_limit_s"}},
     {"limits",
      {"connections", "connections_per_address", "admissions_per_second", "max_message_bytes", "max_in_flight_messages",
-      "max_in_flight_bytes"}}};
+      "max_in_flight_bytes"}},
+    {"microservice", {"service", "protocol", "url", "key_file"}}};
+const std::set<std::string> kOwnServices = {"config_push", "log_upload", "monitoring"};
+constexpr std::size_t kMicroservicesMax = 64;
+constexpr std::size_t kKeyBytesMax = 512;
+
+// Lower case, digits and what else a name of that kind may hold.
+bool is_name(const std::string& text, std::string_view more) {
+  return !text.empty() && text.size() <= 64 && std::all_of(text.begin(), text.end(), [&](unsigned char c) {
+    return (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || more.find(static_cast<char>(c)) != more.npos;
+  });
+}
 
 bool is_host(const std::string& text) {
   return !text.empty() && text.size() <= 253 && std::all_of(text.begin(), text.end(), [](unsigned char c) {
@@ -50,6 +64,7 @@ class Reader {
     check_keys();
     read_server();
     read_numbers();
+    read_microservices();
     return std::move(out_);
   }
 
@@ -75,18 +90,33 @@ class Reader {
       const auto known = kKeys.find(name);
       if (known == kKeys.end()) {
         fault(section.source().begin.line, section.source().begin.column, name,
-              "is no section; there are server, fleet, limits");
+              "is no section; there are server, fleet, limits, microservice");
         continue;
       }
-      if (!node.is_table()) {
+      if (name == "microservice") {
+        check_list(node, known->second);
+      } else if (!node.is_table()) {
         fault_at(&node, name, "is no table; write [" + name + "]");
-        continue;
+      } else {
+        check_table(*node.as_table(), name, known->second);
       }
-      for (const auto& [key, value] : *node.as_table())
-        if (!known->second.contains(std::string(key.str())))
-          fault(key.source().begin.line, key.source().begin.column, name + "." + std::string(key.str()),
-                "is no setting; there are " + listed(known->second));
     }
+  }
+
+  void check_list(const toml::node& list, const std::set<std::string>& known) {
+    const toml::array* tables = list.as_array();
+    if (!tables || !tables->is_homogeneous<toml::table>())
+      return fault_at(&list, "microservice", "is no list of tables; write [[microservice]] above each");
+    if (tables->size() > kMicroservicesMax)
+      fault_at(&list, "microservice", "are more than " + std::to_string(kMicroservicesMax));
+    for (const toml::node& entry : *tables) check_table(*entry.as_table(), "microservice", known);
+  }
+
+  void check_table(const toml::table& table, const std::string& name, const std::set<std::string>& known) {
+    for (const auto& [key, value] : table)
+      if (!known.contains(std::string(key.str())))
+        fault(key.source().begin.line, key.source().begin.column, name + "." + std::string(key.str()),
+              "is no setting; there are " + listed(known));
   }
 
   const toml::node* node(const char* section, const char* key) const {
@@ -190,6 +220,63 @@ class Reader {
     number("limits", "max_message_bytes", s.max_message_bytes, 1024, 16 << 20);
     number("limits", "max_in_flight_messages", s.max_in_flight_messages, 1, 65'536);
     number("limits", "max_in_flight_bytes", s.max_in_flight_bytes, 1024, 64 << 20);
+  }
+
+  void read_microservices() {
+    const toml::array* tables = root_["microservice"].as_array();
+    if (!tables || !tables->is_homogeneous<toml::table>()) return;
+    for (const toml::node& entry : *tables) read_microservice(*entry.as_table());
+  }
+
+  void read_microservice(const toml::table& table) {
+    const auto given = [&](const char* key) { return table[key].value<std::string>().value_or(""); };
+    const auto wrong = [&](const char* key, const std::string& what) {
+      const toml::node* found = table.get(key);
+      fault_at(found ? found : &table, std::string("microservice.") + key, what);
+    };
+    VendorMicroservice made;
+    made.service = given("service");
+    made.protocol = given("protocol");
+    if (!is_name(made.service, "_"))
+      wrong("service", "is no name of a service: 1 to 64 of a-z, 0-9 and _");
+    else if (kOwnServices.contains(made.service))
+      wrong("service", "\"" + made.service + "\" is the cloud's own; take another name");
+    else if (std::any_of(out_.settings.microservices.begin(), out_.settings.microservices.end(),
+                         [&](const auto& other) { return other.service == made.service; }))
+      wrong("service", "\"" + made.service + "\" stands here twice; remove one");
+    if (!is_name(made.protocol, "._-")) wrong("protocol", "is no subprotocol, such as \"acme.shell.v1\"");
+    read_url(given("url"), made, wrong);
+    if (table.contains("key_file")) made.key = read_key(given("key_file"), wrong);
+    out_.settings.microservices.push_back(std::move(made));
+  }
+
+  template <typename Wrong>
+  static void read_url(const std::string& text, VendorMicroservice& made, const Wrong& wrong) {
+    try {
+      const Poco::URI url(text);
+      made.host = url.getHost();
+      made.port = url.getPort();
+      made.path = url.getPathEtc().empty() ? "/" : url.getPathEtc();
+      if (url.getScheme() == "ws" && is_host(made.host) && url.getUserInfo().empty() && url.getFragment().empty())
+        return;
+    } catch (const Poco::Exception&) {
+    }
+    wrong("url", "is no address such as \"ws://127.0.0.1:9001/shell\"");
+  }
+
+  template <typename Wrong>
+  std::string read_key(const std::string& name, const Wrong& wrong) const {
+    const auto file = file_.parent_path() / name;
+    auto key = read_file(file, kKeyBytesMax);
+    if (!key) {
+      wrong("key_file", key.error().message);
+      return "";
+    }
+    while (!key->empty() && (key->back() == '\n' || key->back() == '\r')) key->pop_back();
+    const bool good =
+        key->size() >= 16 && std::all_of(key->begin(), key->end(), [](char c) { return c > ' ' && c < 127; });
+    if (!good) wrong("key_file", file.string() + " does not hold one word of 16 or more printable characters");
+    return *key;
   }
 
   std::filesystem::path file_;

@@ -6,7 +6,15 @@
 
 namespace hawser::cloud {
 
-// cloud.toml, checked. Read once at start; immutable afterwards.
+// A vendor's microservice, [[microservice]]: the gateway passes subconnections on to it (promise cloud-5).
+struct VendorMicroservice {
+  std::string service, protocol;
+  std::string host, path;  // of ws://host:port/path
+  int port = 80;
+  std::string key;  // what it knows the gateway by; empty: nothing is sent
+};
+
+// cloud.toml, checked. Read at start and at a reload.
 struct Settings {
   // [server]
   std::vector<std::string> names;  // every name devices know this cloud by; the proof's aud must be one of them
@@ -31,6 +39,7 @@ struct Settings {
   int max_message_bytes = 1 << 20;
   int max_in_flight_messages = 4096;
   int max_in_flight_bytes = 8 << 20;
+  std::vector<VendorMicroservice> microservices;
 };
 
 struct SettingsRead {

@@ -4,6 +4,7 @@
 
 #include <boost/asio/co_spawn.hpp>
 #include <boost/asio/detached.hpp>
+#include <boost/asio/ip/tcp.hpp>
 #include <boost/asio/redirect_error.hpp>
 #include <boost/asio/use_awaitable.hpp>
 
@@ -19,41 +20,90 @@ constexpr std::size_t kBufferKept = 64 << 10;  // more is given back after a lar
 constexpr int kHangUp = 4008;
 }  // namespace
 
-BeastPeer::BeastPeer(TlsStream stream, std::string address)
+template <typename Stream>
+BeastPeer<Stream>::BeastPeer(Stream stream, std::string address)
     : stream_(std::move(stream)),
       address_(std::move(address)),
       wake_(stream_.get_executor()),
       write_deadline_(stream_.get_executor()),
       last_inbound_ms_(Now::real().mono) {}
 
-void BeastPeer::set_options(const std::string& subprotocol) {
+template <typename Stream>
+void BeastPeer<Stream>::set_options(bool ping) {
   websocket::stream_base::timeout limits{};
   limits.handshake_timeout = std::chrono::seconds(kHandshakeSeconds);
-  limits.idle_timeout = websocket::stream_base::none();  // the conversation knows the device's intervals
-  limits.keep_alive_pings = false;
+  // Of a device the conversation knows the intervals.
+  limits.idle_timeout = ping ? std::chrono::seconds(kIdleSeconds) : websocket::stream_base::none();
+  limits.keep_alive_pings = ping;
   beast::get_lowest_layer(stream_).expires_never();
   stream_.set_option(limits);
-  stream_.set_option(websocket::stream_base::decorator([subprotocol](websocket::response_type& response) {
-    response.set(beast::http::field::sec_websocket_protocol, subprotocol);
-  }));
   stream_.auto_fragment(true);
   stream_.write_buffer_bytes(kFrameBytesMax);
   stream_.read_message_max(0);  // read_message() holds the limit, so that 1009 carries its reason
   stream_.control_callback([this](websocket::frame_type, beast::string_view) { last_inbound_ms_ = Now::real().mono; });
 }
 
-asio::awaitable<void> BeastPeer::run(HttpRequest request, Upgrade upgrade) {
-  const auto self = shared_from_this();
-  set_options(upgrade.subprotocol);
+template <typename Stream>
+asio::awaitable<void> BeastPeer<Stream>::run(HttpRequest request, Upgrade upgrade) {
+  const auto self = this->shared_from_this();
+  set_options(false);
+  stream_.set_option(
+      websocket::stream_base::decorator([chosen = upgrade.subprotocol](websocket::response_type& response) {
+        response.set(beast::http::field::sec_websocket_protocol, chosen);
+      }));
   error_code error;
   co_await stream_.async_accept(request, asio::redirect_error(asio::use_awaitable, error));
   if (error) co_return;
   const auto conversation = upgrade.begin(*this);
+  co_await talk(*conversation);
+}
+
+template <typename Stream>
+asio::awaitable<void> BeastPeer<Stream>::call(DialOrder order, std::shared_ptr<Conversation> conversation) {
+  const auto self = this->shared_from_this();
+  const std::string problem = co_await open(order);
+  if (problem.empty()) {
+    co_await talk(*conversation);
+  } else {
+    conversation->on_closed(static_cast<int>(websocket::close_code::abnormal), problem);
+  }
+}
+
+template <typename Stream>
+asio::awaitable<std::string> BeastPeer<Stream>::open(const DialOrder& order) {
+  const auto fault = [](const char* step, const error_code& error) {
+    return std::string(step) + ": " + error.message();
+  };
+  error_code error;
+  auto& socket = beast::get_lowest_layer(stream_);
+  socket.expires_after(std::chrono::seconds(kHandshakeSeconds));
+  asio::ip::tcp::resolver resolver(stream_.get_executor());
+  const auto found = co_await resolver.async_resolve(order.to.host, std::to_string(order.to.port),
+                                                     asio::redirect_error(asio::use_awaitable, error));
+  if (error) co_return fault("name", error);
+  co_await socket.async_connect(found, asio::redirect_error(asio::use_awaitable, error));
+  if (error) co_return fault("connect", error);
+  set_options(true);
+  stream_.set_option(websocket::stream_base::decorator([&order](websocket::request_type& request) {
+    request.set(beast::http::field::sec_websocket_protocol, order.subprotocol);
+    for (const auto& [name, value] : order.headers) request.set(name, value);
+  }));
+  websocket::response_type answer;
+  co_await stream_.async_handshake(answer, order.to.host + ":" + std::to_string(order.to.port), order.to.path,
+                                   asio::redirect_error(asio::use_awaitable, error));
+  if (error) co_return fault("upgrade", error) + ", HTTP " + std::to_string(answer.result_int());
+  if (answer[beast::http::field::sec_websocket_protocol] != order.subprotocol)
+    co_return "upgrade: it does not speak " + order.subprotocol;
+  co_return std::string();
+}
+
+template <typename Stream>
+asio::awaitable<void> BeastPeer<Stream>::talk(Conversation& conversation) {
   asio::co_spawn(
-      stream_.get_executor(), [self] { return self->write_until_end(); }, asio::detached);
+      stream_.get_executor(), [self = this->shared_from_this()] { return self->write_until_end(); }, asio::detached);
   try {
-    conversation->on_open();
-    co_await read_until_end(*conversation);
+    conversation.on_open();
+    co_await read_until_end(conversation);
   } catch (const std::exception& fault) {
     spdlog::error("{}: connection ended: {}", address_, fault.what());
     close(1011, "server_error");
@@ -62,14 +112,15 @@ asio::awaitable<void> BeastPeer::run(HttpRequest request, Upgrade upgrade) {
   wake_.cancel();
   const auto& end = stream_.reason();
   try {
-    conversation->on_closed(end.code == websocket::close_code::none ? 1006 : static_cast<int>(end.code),
-                            {end.reason.data(), end.reason.size()});
+    conversation.on_closed(end.code == websocket::close_code::none ? 1006 : static_cast<int>(end.code),
+                           {end.reason.data(), end.reason.size()});
   } catch (const std::exception& fault) {
     spdlog::error("{}: its end could not be noted: {}", address_, fault.what());
   }
 }
 
-asio::awaitable<void> BeastPeer::read_until_end(Conversation& conversation) {
+template <typename Stream>
+asio::awaitable<void> BeastPeer<Stream>::read_until_end(Conversation& conversation) {
   const std::size_t most = conversation.message_bytes_max();
   while (co_await read_message(most)) {
     const std::int64_t began = Now::real().mono;
@@ -78,7 +129,8 @@ asio::awaitable<void> BeastPeer::read_until_end(Conversation& conversation) {
   }
 }
 
-asio::awaitable<void> BeastPeer::leave_room(std::int64_t began_ms) {
+template <typename Stream>
+asio::awaitable<void> BeastPeer<Stream>::leave_room(std::int64_t began_ms) {
   const std::int64_t took = Now::real().mono - began_ms;
   if (took < kLongMessageMs || closing_ || given_up_) co_return;
   error_code ignored;
@@ -86,7 +138,8 @@ asio::awaitable<void> BeastPeer::leave_room(std::int64_t began_ms) {
   co_await pause.async_wait(asio::redirect_error(asio::use_awaitable, ignored));
 }
 
-asio::awaitable<bool> BeastPeer::read_message(std::size_t most) {
+template <typename Stream>
+asio::awaitable<bool> BeastPeer<Stream>::read_message(std::size_t most) {
   buffer_.consume(buffer_.size());
   if (buffer_.capacity() > kBufferKept) buffer_ = beast::flat_buffer();
   do {
@@ -109,7 +162,8 @@ asio::awaitable<bool> BeastPeer::read_message(std::size_t most) {
   co_return true;
 }
 
-void BeastPeer::deliver(Conversation& conversation) {
+template <typename Stream>
+void BeastPeer<Stream>::deliver(Conversation& conversation) {
   if (closing_) return;
   const std::string_view bytes(static_cast<const char*>(buffer_.data().data()), buffer_.size());
   try {
@@ -120,7 +174,8 @@ void BeastPeer::deliver(Conversation& conversation) {
   }
 }
 
-void BeastPeer::enqueue(std::string bytes, bool text) {
+template <typename Stream>
+void BeastPeer<Stream>::enqueue(std::string bytes, bool text) {
   if (closing_ || given_up_) return;
   queue_bytes_ += bytes.size();
   queue_.push_back({std::move(bytes), text});
@@ -131,7 +186,8 @@ void BeastPeer::enqueue(std::string bytes, bool text) {
   wake_.cancel();
 }
 
-void BeastPeer::close(int code, std::string_view reason) {
+template <typename Stream>
+void BeastPeer<Stream>::close(int code, std::string_view reason) {
   if (closing_ || given_up_) return;
   closing_ = websocket::close_reason(static_cast<websocket::close_code>(code),
                                      beast::string_view(reason.data(), reason.size()));
@@ -139,14 +195,16 @@ void BeastPeer::close(int code, std::string_view reason) {
   wake_.cancel();
 }
 
-void BeastPeer::limit_write(int seconds) {
+template <typename Stream>
+void BeastPeer<Stream>::limit_write(int seconds) {
   write_deadline_.expires_after(std::chrono::seconds(seconds));
-  write_deadline_.async_wait([self = shared_from_this()](error_code cancelled) {
+  write_deadline_.async_wait([self = this->shared_from_this()](error_code cancelled) {
     if (!cancelled) self->give_up();
   });
 }
 
-void BeastPeer::give_up() {
+template <typename Stream>
+void BeastPeer<Stream>::give_up() {
   given_up_ = true;
   queue_.clear();
   queue_bytes_ = 0;
@@ -155,8 +213,9 @@ void BeastPeer::give_up() {
   wake_.cancel();
 }
 
-asio::awaitable<void> BeastPeer::write_until_end() {
-  const auto self = shared_from_this();
+template <typename Stream>
+asio::awaitable<void> BeastPeer<Stream>::write_until_end() {
+  const auto self = this->shared_from_this();
   while (!given_up_ && !(reading_ended_ && !closing_)) {
     if (!queue_.empty()) {
       co_await write_one();
@@ -174,8 +233,9 @@ asio::awaitable<void> BeastPeer::write_until_end() {
   }
 }
 
-asio::awaitable<void> BeastPeer::write_one() {
-  const auto self = shared_from_this();
+template <typename Stream>
+asio::awaitable<void> BeastPeer<Stream>::write_one() {
+  const auto self = this->shared_from_this();
   const Message message = std::move(queue_.front());
   queue_.pop_front();
   queue_bytes_ -= message.bytes.size();
@@ -186,5 +246,8 @@ asio::awaitable<void> BeastPeer::write_one() {
   write_deadline_.cancel();
   if (error) give_up();
 }
+
+template class BeastPeer<TlsStream>;
+template class BeastPeer<beast::tcp_stream>;
 
 }  // namespace hawser::cloud

@@ -26,22 +26,26 @@ using TlsStream = boost::beast::ssl_stream<boost::beast::tcp_stream>;
 using HttpRequest = boost::beast::http::request<boost::beast::http::string_body>;
 
 // A WebSocket over Boost.Beast. Shared by its two coroutines, both on the gateway's thread: one reads and calls the
-// conversation, one writes what is queued.
-class BeastPeer final : public Peer, public std::enable_shared_from_this<BeastPeer> {
+// conversation, one writes what is queued. `Stream`: TlsStream for devices, boost::beast::tcp_stream for microservices.
+template <typename Stream>
+class BeastPeer final : public Peer, public std::enable_shared_from_this<BeastPeer<Stream>> {
  public:
   static constexpr std::size_t kQueueBytesMax = 24 << 20;  // three times what a grant allows in flight
   static constexpr std::size_t kQueueMessagesMax = 16'384;
   static constexpr std::size_t kFrameBytesMax = 64 << 10;
   static constexpr int kWriteSeconds = 30;
   static constexpr int kHandshakeSeconds = 5;    // opening, and closing
+  static constexpr int kIdleSeconds = 60;        // of one that we called: pinged at half of it
   static constexpr int kSilentCloseSeconds = 1;  // closing on a peer that has been silent for too long
   // A message that took longer makes its connection wait as long again: one peer gets half of the thread at most.
   static constexpr int kLongMessageMs = 20;
 
-  BeastPeer(TlsStream stream, std::string address);
+  BeastPeer(Stream stream, std::string address);
 
   // Accepts the upgrade and talks until the end.
   boost::asio::awaitable<void> run(HttpRequest request, Upgrade upgrade);
+  // Connects, asks for an upgrade and talks until the end.
+  boost::asio::awaitable<void> call(DialOrder order, std::shared_ptr<Conversation> conversation);
 
   void send_text(std::string text) override { enqueue(std::move(text), true); }
   void send_binary(std::string bytes) override { enqueue(std::move(bytes), false); }
@@ -55,7 +59,9 @@ class BeastPeer final : public Peer, public std::enable_shared_from_this<BeastPe
     bool text;
   };
 
-  void set_options(const std::string& subprotocol);
+  void set_options(bool ping);
+  boost::asio::awaitable<std::string> open(const DialOrder& order);  // what went wrong, or nothing
+  boost::asio::awaitable<void> talk(Conversation& conversation);
   boost::asio::awaitable<void> read_until_end(Conversation& conversation);
   boost::asio::awaitable<void> leave_room(std::int64_t began_ms);
   boost::asio::awaitable<bool> read_message(std::size_t most);
@@ -66,7 +72,7 @@ class BeastPeer final : public Peer, public std::enable_shared_from_this<BeastPe
   void limit_write(int seconds);
   void give_up();  // at once, without a close frame
 
-  boost::beast::websocket::stream<TlsStream> stream_;
+  boost::beast::websocket::stream<Stream> stream_;
   std::string address_;
   boost::beast::flat_buffer buffer_;
   boost::asio::steady_timer wake_;            // expires when there is something to write

@@ -183,7 +183,7 @@ asio::awaitable<void> HttpServer::serve(tcp::socket socket, std::string address,
     if (!authentication_port && asked.path.starts_with("/hawser/")) {
       Upgrade upgrade = guarded_upgrade(asked);
       if (!upgrade.refused) {
-        const auto peer = std::make_shared<BeastPeer>(std::move(stream), address);
+        const auto peer = std::make_shared<BeastPeer<TlsStream>>(std::move(stream), address);
         co_await peer->run(std::move(request), std::move(upgrade));
         co_return;
       }

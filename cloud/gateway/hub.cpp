@@ -5,6 +5,7 @@
 #include <set>
 
 #include "cloud/gateway/main_session.hpp"
+#include "cloud/gateway/proxied_subconnection.hpp"
 #include "cloud/gateway/registration.hpp"
 #include "cloud/gateway/subconnection.hpp"
 #include "core/base/encoding.hpp"
@@ -26,10 +27,11 @@ std::optional<Response> common_refusal(const Request& request) {
 
 }  // namespace
 
-Hub::Hub(const Settings& settings, Store& store, Clock clock, std::function<void()> arm_commit)
+Hub::Hub(const Settings& settings, Store& store, Clock clock, std::function<void()> arm_commit, Dial dial)
     : settings_(settings),
       store_(store),
       clock_(std::move(clock)),
+      dial_(std::move(dial)),
       authentication_(settings, store, nonces_, admission_, share_),
       commits_(store, std::move(arm_commit)),
       microservices_(first_services()) {
@@ -44,6 +46,18 @@ const Microservice* Hub::microservice(const std::string& service) const {
   for (const auto& candidate : microservices_)
     if (candidate->service() == service) return candidate.get();
   return nullptr;
+}
+
+const VendorMicroservice* Hub::vendor_microservice(const std::string& service) const {
+  for (const auto& candidate : settings_.microservices)
+    if (candidate.service == service) return &candidate;
+  return nullptr;
+}
+
+std::optional<std::string> Hub::protocol(const std::string& service) const {
+  if (const auto* own = microservice(service)) return own->protocol();
+  if (const auto* vendors = vendor_microservice(service)) return vendors->protocol;
+  return std::nullopt;
 }
 
 Response Hub::handle(const Request& request, bool authentication_port) {
@@ -110,8 +124,7 @@ Upgrade Hub::upgrade_main(const Request& request) {
 Upgrade Hub::upgrade_service(const Request& request, const std::string& service) {
   const auto refuse = [](Response response) { return Upgrade{std::move(response), {}, {}}; };
   if (auto refused = common_refusal(request)) return refuse(*refused);
-  const Microservice* microservice = this->microservice(service);
-  if (!microservice) return refuse(refusal(404, "not_found", "no such service"));
+  if (!protocol(service)) return refuse(refusal(404, "not_found", "no such service"));
   const Bearer bearer = bearer_of(store_, request.bearer, TokenKind::Grant, now());
   if (!bearer.device) return refuse(bearer.refused);
   if (bearer.token->service != service)
@@ -122,9 +135,15 @@ Upgrade Hub::upgrade_service(const Request& request, const std::string& service)
   if (request.subprotocol != bearer.token->protocol)
     return refuse(refusal(400, "bad_request", "Sec-WebSocket-Protocol is not the grant's"));
   if (!request.upgrade) return refuse(refusal(400, "bad_request", "no upgrade to WebSocket"));
-  return {std::nullopt, request.subprotocol, [this, token = *bearer.token, microservice](Peer& peer) {
-            return std::make_shared<Subconnection>(*this, peer, token, *microservice);
-          }};
+  return {std::nullopt, request.subprotocol, [this, token = *bearer.token](Peer& peer) { return serve(peer, token); }};
+}
+
+// A reload may have taken the service away since the request was read.
+std::shared_ptr<Conversation> Hub::serve(Peer& peer, const TokenRecord& token) {
+  if (const auto* own = microservice(token.service)) return std::make_shared<Subconnection>(*this, peer, token, *own);
+  if (const auto* vendors = vendor_microservice(token.service))
+    return std::make_shared<ProxiedSubconnection>(*this, peer, token, *vendors);
+  throw std::runtime_error("service " + token.service + " is no longer in the configuration");
 }
 
 void Hub::entered(const std::shared_ptr<MainSession>& session) {
@@ -136,7 +155,7 @@ void Hub::entered(const std::shared_ptr<MainSession>& session) {
   old->end(4009, "replaced", "by " + session->peer().address());
 }
 
-void Hub::entered(const std::shared_ptr<Subconnection>& session) {
+void Hub::entered(const std::shared_ptr<ServiceSession>& session) {
   auto& place = subconnections_[{session->serial(), session->service()}];
   const auto old = std::exchange(place, session);
   // What the old one received is stored before the new one is told what is stored.
@@ -153,13 +172,13 @@ void Hub::left(MainSession& session) {
   close_disabled(session.serial());
 }
 
-void Hub::left(Subconnection& session) {
+void Hub::left(ServiceSession& session) {
   const auto found = subconnections_.find({session.serial(), session.service()});
   if (found != subconnections_.end() && found->second.get() == &session) subconnections_.erase(found);
 }
 
-std::vector<std::shared_ptr<Subconnection>> Hub::subconnections_of(const std::string& serial) const {
-  std::vector<std::shared_ptr<Subconnection>> found;
+std::vector<std::shared_ptr<ServiceSession>> Hub::subconnections_of(const std::string& serial) const {
+  std::vector<std::shared_ptr<ServiceSession>> found;
   for (auto at = subconnections_.lower_bound({serial, ""}); at != subconnections_.end() && at->first.first == serial;
        ++at)
     found.push_back(at->second);

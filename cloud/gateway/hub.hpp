@@ -17,7 +17,7 @@
 namespace hawser::cloud {
 
 class MainSession;
-class Subconnection;
+class ServiceSession;
 
 // What became of an upgrade request: a refusal, or a conversation to begin once the WebSocket is open.
 struct Upgrade {
@@ -26,12 +26,21 @@ struct Upgrade {
   std::function<std::shared_ptr<Conversation>(Peer&)> begin;
 };
 
+// A WebSocket that the gateway opens.
+struct DialOrder {
+  VendorMicroservice to;
+  std::string subprotocol;
+  std::vector<std::pair<std::string, std::string>> headers;
+};
+
 // The gateway without sockets: routes requests, and knows who is connected. Owned by serve; one thread.
 class Hub {
  public:
   using Clock = std::function<Now()>;
+  // What is sent before it is open waits in its queue. The conversation is told of its end also where it never opened.
+  using Dial = std::function<std::shared_ptr<Peer>(DialOrder, std::shared_ptr<Conversation>)>;
 
-  Hub(const Settings& settings, Store& store, Clock clock, std::function<void()> arm_commit);
+  Hub(const Settings& settings, Store& store, Clock clock, std::function<void()> arm_commit, Dial dial);
   ~Hub();
 
   Response handle(const Request& request, bool authentication_port);
@@ -53,28 +62,36 @@ class Hub {
   Store& store() { return store_; }
   GroupCommit& commits() { return commits_; }
   Now now() const { return clock_(); }
-  const Microservice* microservice(const std::string& service) const;
+  // The subprotocol of a service that this cloud has.
+  std::optional<std::string> protocol(const std::string& service) const;
+  std::shared_ptr<Peer> dial(DialOrder order, std::shared_ptr<Conversation> conversation) {
+    return dial_(std::move(order), std::move(conversation));
+  }
   void entered(const std::shared_ptr<MainSession>& session);
-  void entered(const std::shared_ptr<Subconnection>& session);
+  void entered(const std::shared_ptr<ServiceSession>& session);
   void left(MainSession& session);
-  void left(Subconnection& session);
+  void left(ServiceSession& session);
   // Ends the subconnections of a device that is gone, blocked or unbound; or the one of a service.
   void close_subconnections(const std::string& serial, int code, const std::string& reason,
                             const std::string& service = {});
 
  private:
   using ServiceKey = std::pair<std::string, std::string>;
-  std::vector<std::shared_ptr<Subconnection>> subconnections_of(const std::string& serial) const;
+  std::vector<std::shared_ptr<ServiceSession>> subconnections_of(const std::string& serial) const;
   Response guarded_answer(const Request& request, bool auth);
   void sessions_changed(const std::string& serial);
   // Without a main connection nobody can be told of a revocation: what an operator took away is closed at once.
   void close_disabled(const std::string& serial);
+  const Microservice* microservice(const std::string& service) const;
+  const VendorMicroservice* vendor_microservice(const std::string& service) const;
+  std::shared_ptr<Conversation> serve(Peer& peer, const TokenRecord& token);
   Upgrade upgrade_main(const Request& request);
   Upgrade upgrade_service(const Request& request, const std::string& service);
 
   const Settings& settings_;
   Store& store_;
   Clock clock_;
+  Dial dial_;
   Nonces nonces_;
   Admission admission_, registrations_;
   Share share_;
@@ -82,12 +99,12 @@ class Hub {
   GroupCommit commits_;
   std::vector<std::unique_ptr<Microservice>> microservices_;
   std::unordered_map<std::string, std::shared_ptr<MainSession>> mains_;
-  std::map<ServiceKey, std::shared_ptr<Subconnection>> subconnections_;
+  std::map<ServiceKey, std::shared_ptr<ServiceSession>> subconnections_;
   std::int64_t seen_version_ = 0;
   std::int64_t seen_change_ = 0;
   std::int64_t cleaned_at_ = 0;
   bool draining_ = false;
-  std::multimap<std::int64_t, std::weak_ptr<Subconnection>> leaving_;  // by the time of their closing
+  std::multimap<std::int64_t, std::weak_ptr<ServiceSession>> leaving_;  // by the time of their closing
 };
 
 }  // namespace hawser::cloud

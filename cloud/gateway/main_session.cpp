@@ -130,22 +130,21 @@ Json MainSession::make_grants(Json& refused) {
   std::vector<TokenRecord> records;
   Json grants = Json::array();
   for (const ServiceRecord& service : hub_.store().services(serial())) {
-    const Microservice* microservice = hub_.microservice(service.service);
+    const auto protocol = hub_.protocol(service.service);
     const auto& offered = service.protocols;
     if (disabled_.contains(service.service)) {
       refused.push_back({{"service", service.service}, {"reason", kDisabled}});
       continue;
     }
-    if (!microservice || std::find(offered.begin(), offered.end(), microservice->protocol()) == offered.end()) {
+    if (!protocol || std::find(offered.begin(), offered.end(), *protocol) == offered.end()) {
       refused.push_back({{"service", service.service}, {"reason", "service_unknown"}});
       continue;
     }
     const std::string token = make_token();
     records.push_back({token_hash(token), TokenKind::Grant, serial(), device_.generation, service.service,
-                       service.plugin, service.digest, microservice->protocol(),
-                       now.wall + settings.token_life_s * 1000LL});
+                       service.plugin, service.digest, *protocol, now.wall + settings.token_life_s * 1000LL});
     grants.push_back({{"service", service.service},
-                      {"protocol", microservice->protocol()},
+                      {"protocol", *protocol},
                       {"url", origin_for(settings, host_) + "/hawser/v1/service/" + service.service},
                       {"token", token},
                       {"expires_in", settings.token_life_s},

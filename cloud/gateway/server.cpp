@@ -41,7 +41,11 @@ class Server {
   Server(Settings settings, Store& store, std::function<SettingsRead()> reread)
       : settings_(std::move(settings)),
         reread_(std::move(reread)),
-        hub_(settings_, store, &Now::real, [this] { arm_commit(); }),
+        hub_(
+            settings_, store, &Now::real, [this] { arm_commit(); },
+            [this](DialOrder order, std::shared_ptr<Conversation> conversation) {
+              return dial(std::move(order), std::move(conversation));
+            }),
         http_(context_, settings_, hub_),
         commit_timer_(context_),
         signals_(context_, SIGTERM, SIGINT),
@@ -84,6 +88,20 @@ class Server {
         spdlog::error("periodic work: {}", failure.what());
       }
     }
+  }
+
+  using ToMicroservice = BeastPeer<boost::beast::tcp_stream>;
+
+  std::shared_ptr<Peer> dial(DialOrder order, std::shared_ptr<Conversation> conversation) {
+    auto peer = std::make_shared<ToMicroservice>(boost::beast::tcp_stream(context_), order.to.host);
+    spawn(call(peer, std::move(order), std::move(conversation)));
+    return peer;
+  }
+
+  // Holds the peer from before its first step.
+  static asio::awaitable<void> call(std::shared_ptr<ToMicroservice> peer, DialOrder order,
+                                    std::shared_ptr<Conversation> conversation) {
+    co_await peer->call(std::move(order), std::move(conversation));
   }
 
   void arm_commit() {

@@ -28,7 +28,7 @@ std::string durable_frame(Seq seq, const std::string& payload) {
 }  // namespace
 
 Subconnection::Subconnection(Hub& hub, Peer& peer, TokenRecord token, const Microservice& microservice)
-    : hub_(hub), peer_(peer), token_(std::move(token)), microservice_(microservice) {}
+    : ServiceSession(std::move(token)), hub_(hub), peer_(peer), microservice_(microservice) {}
 
 std::size_t Subconnection::message_bytes_max() const {
   return static_cast<std::size_t>(hub_.settings().max_message_bytes);

@@ -5,12 +5,13 @@
 #include <string>
 
 #include "cloud/gateway/hub.hpp"
+#include "cloud/gateway/service_session.hpp"
 #include "cloud/gateway/stream_receiver.hpp"
 
 namespace hawser::cloud {
 
-// The cloud's end of one subconnection, sdk/protocol.md §5. Shared by hub and server; the hub's thread.
-class Subconnection final : public Conversation,
+// A subconnection to one of the cloud's own services, sdk/protocol.md §5. Shared by hub and server; the hub's thread.
+class Subconnection final : public ServiceSession,
                             public CommitListener,
                             public std::enable_shared_from_this<Subconnection> {
  public:
@@ -28,12 +29,9 @@ class Subconnection final : public Conversation,
   void on_committed(Seq last) override;
   void on_commit_failed() override;
 
-  void tick(Now now);
-  void store_changed();
-  void end(int code, const std::string& reason);
-
-  const std::string& serial() const { return token_.serial; }
-  const std::string& service() const { return token_.service; }
+  void tick(Now now) override;
+  void store_changed() override;
+  void end(int code, const std::string& reason) override;
 
  private:
   struct InFlight {
@@ -56,7 +54,6 @@ class Subconnection final : public Conversation,
 
   Hub& hub_;
   Peer& peer_;
-  TokenRecord token_;
   const Microservice& microservice_;
   StreamKey key_;
   std::int64_t opened_ms_ = 0;

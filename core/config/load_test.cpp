@@ -190,6 +190,26 @@ TEST_CASE("B19 [sec-1] ca_file must hold a certificate that can be read") {
   CHECK(fault(kCertificate + damaged) == where + "certificate 2 of ca.pem is damaged" + right);
 }
 
+TEST_CASE("B2 an empty file names the one key that must be set; where the hardware has it, DHCP names the cloud") {
+  ConfigFolder folder;
+  for (const std::string empty : {"", "\n", "# nothing\n\n  \n", "\xef\xbb\xbf"}) {
+    INFO(empty);
+    folder.write("hawser.toml", empty);
+    const auto without = config::load(folder.path(), {folder.path() / "no", folder.path() / "no", folder.path()});
+    CHECK_FALSE(without.settings);
+    REQUIRE(without.faults.size() == 1);
+    CHECK(folder.relative(without.faults[0]) ==
+          "hawser.toml:1:1: device.serial: must be set, to the serial number that the cloud knows: the hardware names "
+          "none");
+  }
+  folder.write("hawser.toml", "");
+  folder.write("dmi/product_serial", "219801A2BC1234\n");
+  const auto with = config::load(folder.path(), {folder.path() / "dmi", folder.path() / "tree", folder.path()});
+  REQUIRE(with.settings);
+  CHECK(with.settings->servers.empty());
+  CHECK(with.settings->dhcp.enabled);
+}
+
 TEST_CASE("serial and model come from the hardware, unless what it says is known junk") {
   ConfigFolder folder;
   const auto load = [&] {
@@ -257,7 +277,7 @@ TEST_CASE("what is in force can be shown, with defaults filled in") {
       R"("server":[{"role":"primary","domain":"cloud.example","ports":[19443],"ip_version":"any","vpn_instance":"",)"
       R"("source_ip":""}],)"
       R"("keepalive":{"interval":180,"count":3},"ping":{"interval":60},"tls":{"ca_file":""}},)"
-      R"("plugins":{"enabled":["a.b"],"development_mode":false,"first_uid":1879048192},"plugins.d":{"a.b":{"file":"/f","config":{"x":1},)"
+      R"("plugins":{"enabled":["a.b"],"development_mode":false,"probation_s":600,"first_uid":1879048192},"plugins.d":{"a.b":{"file":"/f","config":{"x":1},)"
       R"("actions":{"go":{"command":["/bin/true","-v"],"time_limit":30}},"limits":{},)"
       R"("spool":{"bytes":67108864,"mode":"safe"}}},"log":{"level":"info"}})");
 }

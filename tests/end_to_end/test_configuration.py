@@ -129,3 +129,19 @@ def test_a_state_folder_that_others_can_change_is_refused(world):
     agent.state_dir = shared / "state"
     agent.start()
     agent.wait_state(lambda state: True, what="an agent that answers")
+
+
+def test_a_file_that_is_emptied_stops_no_agent(world):
+    """B2: hawser.toml is cut to nothing below a running agent, as a full disk does it: the reload is refused with a
+    sentence, and the agent stays with its cloud and its old settings."""
+    cloud = world.scripted_cloud()
+    agent = world.agent(cloud.auth_port, world.authority.file, plugins=[]).start()
+    before = agent.wait_established()
+    agent.write_config("hawser.toml", "")
+    agent.write_config("conf.d/10-serial.toml", '[device]\nserial = ""\n')  # also where the hardware names one
+    refused = agent.ctl("config", "reload", expect=1)
+    assert "device.serial" in refused.stderr, refused.stderr
+    after = agent.state()
+    assert after["connected_at"] == before["connected_at"] and after["serial"] == before["serial"]
+    assert "device.serial" in after["refused_config_detail"], after["refused_config_detail"]
+    assert cloud.record.count("main:end") == 0

@@ -83,6 +83,13 @@ def assert_lines_are_sums(state):
     assert state["buffer_full_count"] == sum(row["buffer_full_count"] for row in rows)
 
 
+def assert_full_again(state, before, dropped):
+    """A queue became full: once, or a few times where a busy machine lets it drain in between, and not with each of the
+    messages that it dropped. Returns the count."""
+    assert dropped > 5 and 1 <= state["buffer_full_count"] - before <= 5, (state["buffer_full_count"], before, dropped)
+    return state["buffer_full_count"]
+
+
 def test_what_is_dropped_is_what_was_handed_over_less_what_arrived(moored):
     """[data-4] [data-2] A spool at its limit that drops its oldest, a message over the grant's limit, a burst into a full
     queue and a plugin that does not take its messages: each lost message counts once, under its reason, and the lines of
@@ -111,7 +118,7 @@ def test_what_is_dropped_is_what_was_handed_over_less_what_arrived(moored):
     queue = BURST - sum(seen.data["kind"] == 1 for seen in cloud.record.all(f"data:{SERVICE}"))
     state = wait_dropped(agent, "queue_full", queue)
     assert_lines_are_sums(state)
-    assert state["buffer_full_count"] == times_full + 1
+    times_full = assert_full_again(state, times_full, queue)
 
     peer.say("be_deaf", ms=3000)
     peer.flood(FLOOD, FLOOD_BYTES)
@@ -120,7 +127,7 @@ def test_what_is_dropped_is_what_was_handed_over_less_what_arrived(moored):
     assert deaf > 0
     state = wait_dropped(agent, "queue_full", queue + deaf)
     assert_lines_are_sums(state)
-    assert state["buffer_full_count"] == times_full + 2
+    assert_full_again(state, times_full, deaf)
     assert state["total_dropped_packets"] == spool + 1 + queue + deaf
     assert state["dropped_packets_after_reaching_buffer_limit"] == spool + queue + deaf
 

@@ -46,6 +46,7 @@ def fails_at(agent, numbers, first, many):
     if program.running():
         assert agent.stop() == 0
         return False
+    program.wait_end()  # and all that it said is read
     return True
 
 
