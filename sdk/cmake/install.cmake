@@ -24,5 +24,6 @@ install(DIRECTORY include/hawser DESTINATION include COMPONENT sdk FILES_MATCHIN
 install(DIRECTORY template DESTINATION ${sdk_folder} COMPONENT sdk)
 install(DIRECTORY protocol DESTINATION ${sdk_folder} COMPONENT sdk FILES_MATCHING PATTERN "*.json")
 install(DIRECTORY testing DESTINATION ${sdk_folder} COMPONENT sdk
-        FILES_MATCHING PATTERN "fake_*.cpp" PATTERN "fake_*.hpp" PATTERN "*_test.cpp" EXCLUDE)
+        FILES_MATCHING PATTERN "fake_*.cpp" PATTERN "fake_*.hpp" PATTERN "*_test.cpp" EXCLUDE
+        PATTERN "conformance" EXCLUDE)
 install(FILES README.md ABI.md protocol.md DESTINATION ${sdk_folder} COMPONENT sdk)

@@ -31,6 +31,7 @@ FakeHost::~FakeHost() {
 bool FakeHost::load(hws_entry_fn entry) {
   table_ = FakeHostTables::host();
   table_.abi_major = abi_major;
+  table_.abi_minor = abi_minor;
   plugin_ = entry(&table_);
   if (!plugin_) refusal = "the plugin refused this host";
   return plugin_ != nullptr;
@@ -53,10 +54,14 @@ bool FakeHost::load_library(const std::string& path) {
 hws_status FakeHost::start(std::string_view config) {
   hws_status status = HWS_OK;
   state_now_ = state;
-  timed([&] { status = plugin_->create(handle(), &self_); });
+  destroyed_ = false;
+  timed("create()", [&] { status = plugin_->create(handle(), &self_); });
+  created_ = status >= 0;
+  if (status < 0 && !errors.empty()) refusal = errors.back();
   if (status < 0) return status;
   if (const auto* table = handover ? handover_table() : nullptr; HWS_HAS(hws_plugin_handover, table, load)) {
-    timed([&] { status = table->load(self_, handover->format, {handover->content.data(), handover->content.size()}); });
+    const hws_str blob{handover->content.data(), handover->content.size()};
+    timed("load()", [&] { status = table->load(self_, handover->format, blob); });
     if (status < 0 && !errors.empty()) refusal = errors.back();
     if (status < 0) return status;
   }
@@ -64,7 +69,7 @@ hws_status FakeHost::start(std::string_view config) {
     status = configure(config, apply);
     if (status < 0) return status;
   }
-  timed([&] { status = plugin_->start(self_); });
+  timed("start()", [&] { status = plugin_->start(self_); });
   if (status < 0 && !errors.empty()) refusal = errors.back();
   return status;
 }
@@ -73,7 +78,7 @@ hws_status FakeHost::configure(std::string_view config, bool apply) {
   refusal.clear();
   const hws_sink why{&refusal, append_to_string};
   hws_status status = HWS_OK;
-  timed([&] {
+  timed(apply ? "configure(APPLY)" : "configure(CHECK)", [&] {
     status =
         plugin_->configure(self_, apply ? HWS_CONFIG_APPLY : HWS_CONFIG_CHECK, {config.data(), config.size()}, &why);
   });
@@ -81,7 +86,7 @@ hws_status FakeHost::configure(std::string_view config, bool apply) {
 }
 
 void FakeHost::stop(std::uint32_t deadline_ms) {
-  timed([&] { plugin_->stop(self_, deadline_ms); });
+  timed("stop()", [&] { plugin_->stop(self_, deadline_ms); });
 }
 
 const hws_plugin_handover* FakeHost::handover_table() {
@@ -95,12 +100,16 @@ std::optional<Handover> FakeHost::save() {
   Handover saved{table->format, {}};
   const hws_sink out{&saved.content, append_to_string};
   hws_status status = HWS_OK;
-  timed([&] { status = table->save(self_, &out); });
+  timed("save()", [&] { status = table->save(self_, &out); });
   return status == HWS_OK ? std::optional(std::move(saved)) : std::nullopt;
 }
 
 void FakeHost::destroy() {
-  if (self_) plugin_->destroy(self_);
+  if (created_) {
+    if (HWS_HAS(hws_plugin, plugin_, destroy)) timed("destroy()", [&] { plugin_->destroy(self_); });
+    destroyed_ = true;
+    created_ = false;
+  }
   self_ = nullptr;
   for (auto& [service, spool] : spools) {
     while (spool.next > spool.accepted + 1) {
@@ -117,11 +126,38 @@ void FakeHost::destroy() {
   held_reached_.clear();
 }
 
-void FakeHost::timed(const std::function<void()>& callback) {
+void FakeHost::timed(const char* name, const std::function<void()>& callback) {
   const auto begin = std::chrono::steady_clock::now();
+  if (running) running->store(name);
   callback();
+  if (running) running->store(nullptr);
   const auto took = std::chrono::duration_cast<Milliseconds>(std::chrono::steady_clock::now() - begin);
-  longest_ = std::max(longest_, took);
+  if (took <= longest_) return;
+  longest_ = took;
+  longest_name_ = name;
+}
+
+bool FakeHost::wrong_thread(const char* function) {
+  not_after_destroy(function);
+  if (on_service_thread()) return false;
+  const std::lock_guard lock(mutex_);
+  misuses.push_back(std::string(function) + "() was called on a thread that is not the service thread (R6)");
+  return true;
+}
+
+void FakeHost::not_after_destroy(const char* function) {
+  const std::lock_guard lock(mutex_);
+  if (destroyed_) misuses.push_back(std::string(function) + "() was called after destroy() had returned");
+}
+
+hws_status FakeHost::invalid(const char* function, const std::string& why) {
+  const std::lock_guard lock(mutex_);
+  misuses.push_back(std::string(function) + "() was answered E_INVALID: " + why);
+  return HWS_E_INVALID;
+}
+
+void FakeHost::hear(const std::string& what) const {
+  if (heard) heard(what);
 }
 
 void FakeHost::later(std::function<void()> call) {
@@ -147,7 +183,7 @@ bool FakeHost::run_posts() {
         return ran;
       }
     }
-    timed(next);
+    timed("what was posted", next);
     if (last) return true;
   }
 }
@@ -161,7 +197,7 @@ bool FakeHost::run_descriptors(int wait_ms) {
     const auto known = watches_.find(ready.fd);  // an earlier callback may have unwatched it
     if ((ready.revents & (POLLIN | POLLHUP | POLLERR)) == 0 || known == watches_.end()) continue;
     const Callback callback = known->second;
-    timed([&] { callback.call(callback.argument); });
+    timed("what a descriptor woke", [&] { callback.call(callback.argument); });
     ran = true;
   }
   return ran;
@@ -178,7 +214,7 @@ bool FakeHost::run_next_timer(Milliseconds until) {
   } else {
     next->second.due += timer.period;
   }
-  timed([&] { timer.call(timer.argument); });
+  timed("a timer", [&] { timer.call(timer.argument); });
   return true;
 }
 
@@ -219,6 +255,18 @@ bool FakeHost::has_subconnection(std::string_view service) const {
                      [&](const auto& known) { return service.empty() || known->service == service; });
 }
 
+std::vector<FakeSubconnection*> FakeHost::opened() const {
+  std::vector<FakeSubconnection*> all;
+  for (const auto& known : subconnections_) all.push_back(known.get());
+  return all;
+}
+
+std::vector<int> FakeHost::watched() const {
+  std::vector<int> all;
+  for (const auto& [fd, callback] : watches_) all.push_back(fd);
+  return all;
+}
+
 bool FakeHost::logged(std::string_view part) const {
   const std::lock_guard lock(mutex_);
   return std::any_of(logs.begin(), logs.end(),
@@ -228,13 +276,13 @@ bool FakeHost::logged(std::string_view part) const {
 void FakeHost::finish_held_action(std::int32_t exit_code) {
   const HeldAction held = held_actions_.at(0);
   held_actions_.erase(held_actions_.begin());
-  timed([&] { held.done(held.user, exit_code, {"", 0}, {"", 0}); });
+  timed("done of an action", [&] { held.done(held.user, exit_code, {"", 0}, {"", 0}); });
 }
 
 void FakeHost::answer_reached(bool reached) {
   const HeldReached held = held_reached_.at(0);
   held_reached_.erase(held_reached_.begin());
-  timed([&] { held.done(held.user, reached ? HWS_OK : HWS_E_TIMEOUT, {"test", 4}); });
+  timed("done of cloud reached", [&] { held.done(held.user, reached ? HWS_OK : HWS_E_TIMEOUT, {"test", 4}); });
 }
 
 }  // namespace hawser::sdk::testing

@@ -2,6 +2,7 @@
 
 #include <hawser/plugin.h>
 
+#include <atomic>
 #include <chrono>
 #include <cstdint>
 #include <deque>
@@ -100,6 +101,7 @@ class FakeSubconnection {
   std::vector<std::string> texts_sent;
   std::vector<Settled> settled;
   std::uint64_t acked = 0;
+  std::uint64_t refused_sends = 0;  // durable ones that were answered E_AGAIN
   std::size_t unacknowledged() const;
   std::size_t unacknowledged_bytes() const;
 
@@ -131,6 +133,7 @@ class FakeSubconnection {
   void resume();      // found() and resumed(), once
   void send_again();  // what earlier instances left
   hws_subconn* handle() { return reinterpret_cast<hws_subconn*>(this); }
+  void hear(const std::string& what) const;
 
   FakeHost* host_ = nullptr;
   hws_subconn_events events_{};
@@ -157,11 +160,13 @@ class FakeHost {
   std::map<std::string, std::string> state;  // private state as it is on disk; of the last host, as spools are
   std::optional<Handover> handover;          // of the version before; what save() gave there
   std::map<std::string, std::string> facts;  // what info() knows; "plugin.state_dir" among them
+  bool has_subconnections = true;
   bool has_actions = true;
   bool has_cloud = true;
   bool has_state = true;
   bool has_metrics = true;
-  std::uint16_t abi_major = HWS_ABI_MAJOR;
+  bool denies_services = false;  // open() answers E_DENIED
+  std::uint16_t abi_major = HWS_ABI_MAJOR, abi_minor = HWS_ABI_MINOR;
 
   // A linked entry function, or a library by path. False, with `refusal` set, when it is refused.
   bool load(hws_entry_fn entry);
@@ -188,6 +193,9 @@ class FakeHost {
   void settle_down();
 
   // ---- what the test sees
+  // Calls against plugin.h, a sentence each: from a wrong thread, after destroy(), with arguments that E_INVALID answers.
+  std::vector<std::string> misuses;
+  std::atomic<std::uint64_t> effects{0};  // calls that do something: all but log, error, info, extension, get and each
   std::vector<LogLine> logs;
   std::vector<std::string> errors;
   std::vector<HealthReport> health;
@@ -196,19 +204,27 @@ class FakeHost {
   std::vector<std::pair<std::uint32_t, bool>> reached_asked;  // timeout, answered
   FakeSubconnection& subconnection(std::string_view service = "");  // throws when the plugin has not opened it
   bool has_subconnection(std::string_view service = "") const;
+  std::vector<FakeSubconnection*> opened() const;  // in the order of open()
   bool logged(std::string_view part) const;
   bool healthy(std::int32_t wanted) const { return !health.empty() && health.back().state == wanted; }
   std::size_t timers() const { return timers_.size(); }
   std::size_t watches() const { return watches_.size(); }
+  std::vector<int> watched() const;                           // descriptors
   Milliseconds longest_callback() const { return longest_; }  // real time
+  const std::string& longest_callback_name() const { return longest_name_; }
+  std::atomic<const char*>* running = nullptr;  // where the name of the callback that runs is noted; null between two
+  // Called on any thread with each thing that the plugin does and that is done to it, in words.
+  std::function<void(std::string_view)> heard;
 
   // ---- scripts
-  std::map<std::string, std::deque<ScriptedAction>> actions;  // by name; the last one of a name is used again and again
+  // By name, or "*" for those without one of their own; the last one of a name is used again and again.
+  std::map<std::string, std::deque<ScriptedAction>> actions;
   void finish_held_action(std::int32_t exit_code);
   enum class Cloud { reached, out_of_reach, silent };
   Cloud cloud = Cloud::reached;
   void answer_reached(bool reached);  // for Cloud::silent
   bool disk_full = false;             // no change of the private state is written
+  bool state_full = false;            // every change of the private state is answered E_NOMEM
 
  private:
   friend class FakeSubconnection;
@@ -237,7 +253,11 @@ class FakeHost {
   bool run_posts();
   bool run_descriptors(int wait_ms);
   bool run_next_timer(Milliseconds until);
-  void timed(const std::function<void()>& callback);
+  void timed(const char* name, const std::function<void()>& callback);
+  bool wrong_thread(const char* function);  // notes it
+  void not_after_destroy(const char* function);
+  hws_status invalid(const char* function, const std::string& why);  // notes it
+  void hear(const std::string& what) const;
   void later(std::function<void()> call);  // any thread
 
   hws_host table_{};
@@ -247,6 +267,9 @@ class FakeHost {
   std::thread::id thread_ = std::this_thread::get_id();
   Milliseconds now_{0};
   Milliseconds longest_{0};
+  std::string longest_name_;
+  bool created_ = false;
+  std::atomic<bool> destroyed_{false};
   std::uint64_t next_timer_ = 1;
   std::map<std::uint64_t, Timer> timers_;
   std::map<int, Callback> watches_;

@@ -27,7 +27,7 @@ std::size_t bytes_of(const std::map<std::string, std::string>& state) {
 }  // namespace
 
 hws_status FakeHostTables::state_get(hws_ctx* handle, hws_str key, const hws_sink* out) {
-  if (!of(handle).on_service_thread()) return HWS_E_THREAD;
+  if (of(handle).wrong_thread("state get")) return HWS_E_THREAD;
   if (!out || key.len == 0 || key.len > kKeyBytesMax) return HWS_E_INVALID;
   const auto found = of(handle).state_now_.find(text(key));
   if (found == of(handle).state_now_.end()) return HWS_E_NOT_FOUND;
@@ -36,7 +36,7 @@ hws_status FakeHostTables::state_get(hws_ctx* handle, hws_str key, const hws_sin
 
 hws_status FakeHostTables::state_each(hws_ctx* handle, hws_str prefix, hws_status (*visit)(void*, hws_str, hws_str),
                                       void* user) {
-  if (!of(handle).on_service_thread()) return HWS_E_THREAD;
+  if (of(handle).wrong_thread("state each")) return HWS_E_THREAD;
   if (!visit) return HWS_E_INVALID;
   const auto seen = of(handle).state_now_;  // visit() may put
   const std::string beginning = text(prefix);
@@ -49,21 +49,23 @@ hws_status FakeHostTables::state_each(hws_ctx* handle, hws_str prefix, hws_statu
 hws_status FakeHostTables::state_put(hws_ctx* handle, const hws_kv* changes, std::size_t count,
                                      void (*done)(void*, hws_status), void* user) {
   FakeHost& host = of(handle);
-  if (!host.on_service_thread()) return HWS_E_THREAD;
-  if (!changes || count == 0 || count > kKeysMax) return HWS_E_INVALID;
+  if (host.wrong_thread("state put")) return HWS_E_THREAD;
+  ++host.effects;
+  if (!changes || count == 0 || count > kKeysMax) return host.invalid("state put", "no changes, or more than 1024");
   auto next = host.state_now_;
   std::set<std::string> keys;
   for (std::size_t i = 0; i < count; ++i) {
     const auto& [key, value] = changes[i];
     if (key.len == 0 || key.len > kKeyBytesMax || value.len > kValueBytesMax || !keys.insert(text(key)).second)
-      return HWS_E_INVALID;
+      return host.invalid("state put",
+                          "a key of another length than 1 to 128 bytes or there twice, or a value over 64 KiB");
     if (value.ptr) {
       next[text(key)] = text(value);
     } else {
       next.erase(text(key));
     }
   }
-  if (next.size() > kKeysMax || bytes_of(next) > kStateBytesMax) return HWS_E_NOMEM;
+  if (next.size() > kKeysMax || bytes_of(next) > kStateBytesMax || host.state_full) return HWS_E_NOMEM;
   host.state_now_ = next;
   host.later([&host, next, done, user, losses = host.state_losses_] {
     bool written = losses == host.state_losses_ && !host.disk_full;
@@ -80,22 +82,33 @@ hws_status FakeHostTables::state_put(hws_ctx* handle, const hws_kv* changes, std
 
 hws_status FakeHostTables::set_metric(hws_ctx* handle, std::int32_t kind, hws_str name, hws_str unit, double value,
                                       const hws_kv* attributes, std::size_t count) {
+  FakeHost& host = of(handle);
+  host.not_after_destroy("metric");
+  ++host.effects;
   if ((kind != HWS_GAUGE && kind != HWS_COUNTER) || !std::isfinite(value) || (kind == HWS_COUNTER && value < 0))
-    return HWS_E_INVALID;
-  if (!is_name(text(name), kNameBytesMax) || unit.len > kUnitBytesMax || count > kAttributesMax) return HWS_E_INVALID;
+    return host.invalid("metric", text(name) + ": no kind, no finite number, or a counter below 0");
+  if (!is_name(text(name), kNameBytesMax) || unit.len > kUnitBytesMax || count > kAttributesMax)
+    return host.invalid(
+        "metric", text(name) + ": a name is 1 to 64 of a-z 0-9 _ . , a unit at most 16 bytes, attributes at most 4");
   std::map<std::string, std::string> sorted;
   for (std::size_t i = 0; i < count; ++i) {
     if (!is_name(text(attributes[i].key), kAttributeKeyBytesMax) || attributes[i].value.len > kAttributeValueBytesMax ||
         !sorted.emplace(text(attributes[i].key), text(attributes[i].value)).second)
-      return HWS_E_INVALID;
+      return host.invalid(
+          "metric",
+          text(name) + ": an attribute's key is 1 to 32 of a-z 0-9 _ . and there once, its value at most 64 bytes");
   }
   std::string key = text(name);
   for (const auto& [attribute, content] : sorted)
     key += (key.back() == '"' ? "," : "{") + attribute + "=\"" + content + "\"";
   if (!sorted.empty()) key += "}";
-  const std::lock_guard lock(of(handle).mutex_);
-  auto& figures = of(handle).figures;
-  if (figures.size() >= kFiguresMax && figures.count(key) == 0) return HWS_E_NOMEM;
+  const std::lock_guard lock(host.mutex_);
+  auto& figures = host.figures;
+  if (figures.size() >= kFiguresMax && figures.count(key) == 0) {
+    host.misuses.push_back("metric() was answered E_NOMEM: " + key + " is one figure more than the 64 of an instance");
+    return HWS_E_NOMEM;
+  }
+  host.hear("figure " + key + " is " + std::to_string(value));
   figures[key] = {kind, value, text(unit)};
   return HWS_OK;
 }

@@ -12,6 +12,8 @@ hws_str view(std::string_view text) { return {text.data(), text.size()}; }
 
 }  // namespace
 
+void FakeSubconnection::hear(const std::string& what) const { host_->hear(service + ": " + what); }
+
 FakeSpool& FakeSubconnection::spool() const { return host_->spools[service]; }
 
 std::size_t FakeSubconnection::unacknowledged() const { return spool().records.size(); }
@@ -28,9 +30,9 @@ void FakeSubconnection::resume() {
   const std::uint64_t next = spool().next;
   for (const auto& record : std::deque<FakeSpool::Record>(spool().records)) {
     if (!record.source || !events_.found) continue;
-    host_->timed([&] { events_.found(user_, handle(), record.message.number, view(*record.source)); });
+    host_->timed("found()", [&] { events_.found(user_, handle(), record.message.number, view(*record.source)); });
   }
-  host_->timed([&] { events_.resumed ? events_.resumed(user_, handle(), next) : void(); });
+  host_->timed("resumed()", [&] { events_.resumed ? events_.resumed(user_, handle(), next) : void(); });
   if (refused_once_ && !outbox_full) writable();
 }
 
@@ -58,14 +60,15 @@ std::optional<std::string> FakeSubconnection::ask_source(std::uint64_t number) {
   std::string bytes;
   const hws_sink out{&bytes, append_to_string};
   hws_status status = HWS_E_FAIL;
-  host_->timed([&] { status = events_.source(user_, handle(), number, view(*source), &out); });
+  host_->timed("source()", [&] { status = events_.source(user_, handle(), number, view(*source), &out); });
   return status == HWS_OK ? std::optional(bytes) : std::nullopt;
 }
 
 void FakeSubconnection::open(std::string_view about) {
   resume();
   open_ = true;
-  host_->timed([&] { events_.opened ? events_.opened(user_, handle(), view(about)) : void(); });
+  hear("opened " + std::string(about));
+  host_->timed("opened()", [&] { events_.opened ? events_.opened(user_, handle(), view(about)) : void(); });
   send_again();
 }
 
@@ -73,12 +76,13 @@ void FakeSubconnection::accept(std::uint64_t number) {
   resume();
   if (number <= spool().accepted || number >= spool().next) return;
   spool().accepted = number;
-  host_->timed([&] { events_.accepted ? events_.accepted(user_, handle(), number) : void(); });
+  host_->timed("accepted()", [&] { events_.accepted ? events_.accepted(user_, handle(), number) : void(); });
 }
 
 void FakeSubconnection::close(std::string_view reason, std::string_view detail, std::uint32_t retry_ms) {
   open_ = false;
-  host_->timed([&] {
+  hear("closed " + std::string(reason) + ", again in " + std::to_string(retry_ms) + " ms");
+  host_->timed("closed()", [&] {
     if (events_.closed) events_.closed(user_, handle(), view(reason), view(detail), retry_ms);
   });
 }
@@ -86,7 +90,8 @@ void FakeSubconnection::close(std::string_view reason, std::string_view detail, 
 void FakeSubconnection::ack(std::uint64_t number) {
   accept(number);  // only what is in the spool is sent
   acked = std::max(acked, number);
-  host_->timed([&] { events_.acked ? events_.acked(user_, handle(), number) : void(); });
+  hear("acked " + std::to_string(number));
+  host_->timed("acked()", [&] { events_.acked ? events_.acked(user_, handle(), number) : void(); });
   auto& records = spool().records;
   while (!records.empty() && records.front().message.number <= number) records.pop_front();
   if (refused_once_ && !outbox_full) writable();
@@ -97,17 +102,21 @@ void FakeSubconnection::ack_all() {
 }
 
 void FakeSubconnection::nack(std::uint64_t number, std::string_view code, std::string_view message) {
-  host_->timed([&] {
+  hear("nacked " + std::to_string(number) + " " + std::string(code));
+  host_->timed("nacked()", [&] {
     if (events_.nacked) events_.nacked(user_, handle(), number, view(code), view(message));
   });
 }
 
 void FakeSubconnection::text(std::string_view json) {
-  host_->timed([&] { events_.text ? events_.text(user_, handle(), view(json)) : void(); });
+  hear("text " + std::string(json));
+  host_->timed("text()", [&] { events_.text ? events_.text(user_, handle(), view(json)) : void(); });
 }
 
 void FakeSubconnection::message(std::string_view data) {
-  host_->timed([&] { events_.message ? events_.message(user_, handle(), data.data(), data.size()) : void(); });
+  hear("message of " + std::to_string(data.size()) + " bytes");
+  host_->timed("message()",
+               [&] { events_.message ? events_.message(user_, handle(), data.data(), data.size()) : void(); });
 }
 
 DurableAnswer FakeSubconnection::durable(std::string_view data, std::uint64_t number, std::string_view stream) {
@@ -115,25 +124,30 @@ DurableAnswer FakeSubconnection::durable(std::string_view data, std::uint64_t nu
   next_from_cloud_ = std::max(next_from_cloud_, number + 1);
   DurableAnswer answer{HWS_E_INVALID, {}};
   const hws_sink why{&answer.why, append_to_string};
-  host_->timed([&] {
+  host_->timed("durable()", [&] {
     if (events_.durable)
       answer.status = events_.durable(user_, handle(), view(stream), number, data.data(), data.size(), &why);
   });
+  hear("durable " + std::to_string(number) + " of " + std::to_string(data.size()) + " bytes, answered " +
+       std::to_string(answer.status) + (answer.why.empty() ? "" : ": " + answer.why));
   return answer;
 }
 
 void FakeSubconnection::writable() {
   refused_once_ = false;
-  host_->timed([&] { events_.writable ? events_.writable(user_, handle()) : void(); });
+  hear("writable");
+  host_->timed("writable()", [&] { events_.writable ? events_.writable(user_, handle()) : void(); });
 }
 
 hws_status FakeSubconnection::take_durable(const void* data, std::size_t size, std::uint32_t flags,
                                            std::uint64_t* number, std::optional<std::string> source) {
   std::unique_lock lock(host_->mutex_);
+  ++host_->effects;
   if (size > max_message_bytes) return HWS_E_INVALID;
   const std::size_t limit = outbox_bytes != 0 ? outbox_bytes : kOutboxBytesDefault;
   if (!resumed_ || outbox_full || unacknowledged_bytes() + size > limit) {
     refused_once_ = true;
+    ++refused_sends;
     return HWS_E_AGAIN;
   }
   const std::uint64_t given = spool().next++;
@@ -141,6 +155,7 @@ hws_status FakeSubconnection::take_durable(const void* data, std::size_t size, s
   spool().records.push_back({durable_sent.back(), std::move(source)});
   if (number) *number = given;
   lock.unlock();
+  hear("the plugin sent number " + std::to_string(given) + ", " + std::to_string(size) + " bytes");
   if (accepts_at_once) host_->later([this, given] { accept(given); });
   if (acks_at_once) host_->later([this, given] { ack(given); });
   return HWS_OK;

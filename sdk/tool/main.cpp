@@ -8,6 +8,7 @@
 
 #include "core/base/encoding.hpp"
 #include "core/trust/verify.hpp"
+#include "sdk/tool/check.hpp"
 #include "sdk/tool/pack.hpp"
 
 namespace {
@@ -45,6 +46,35 @@ int verify(const fs::path& folder, const fs::path& trust) {
   return kDone;
 }
 
+int check(const hawser::tool::CheckOptions& options, bool list) {
+  if (list) {
+    hawser::tool::list_checks();
+    return kDone;
+  }
+  const auto passed = hawser::tool::check(options);
+  if (!passed) return refuse(passed.error().message);
+  return *passed ? kDone : kRefused;
+}
+
+void add_check(CLI::App& app, hawser::tool::CheckOptions& options, bool& list) {
+  auto* checking = app.add_subcommand("check", "Run a plugin against the rules, each in a process of its own");
+  auto* listing = checking->add_flag("--list", list, "Print the names of the checks, and what each asks");
+  auto* plugin = checking->add_option("PLUGIN", options.plugin, "The folder with plugin.so, or the library");
+  checking->add_option("--config", options.config, "What it does its work with: JSON, or a file for plugins.d");
+  checking->add_option("--wrong-config", options.wrong_config, "One that it has to refuse");
+  checking->add_option("--only", options.only, "Run this check alone, and what it needs; may be given again")
+      ->allow_extra_args(false);
+  checking->add_option("--junit", options.junit, "Write the results to this file, for a build server");
+  checking
+      ->add_option_function<unsigned>(
+          "--limit", [&](unsigned seconds) { options.limit = std::chrono::seconds(seconds); },
+          "Seconds that one check may take (default 20)")
+      ->check(CLI::Range(1u, 3600u));
+  checking->callback([=] {
+    if (plugin->empty() && listing->empty()) throw CLI::RequiredError("PLUGIN");
+  });
+}
+
 int run_command_line(int argc, char** argv) {
   std::string folder, trust = "/etc/hawser/trust.d";
   std::function<int()> run;
@@ -64,11 +94,15 @@ int run_command_line(int argc, char** argv) {
   verifying->add_option("FOLDER", folder, what)->required();
   verifying->add_option("--trust", trust, "The folder with the keys that are trusted")->capture_default_str();
   verifying->callback([&] { run = [&] { return verify(folder, trust); }; });
+  hawser::tool::CheckOptions checked;
+  bool list = false;
+  add_check(app, checked, list);
   try {
     app.parse(argc, argv);
   } catch (const CLI::ParseError& problem) {
     return app.exit(problem) == 0 ? kDone : kUsage;
   }
+  if (app.got_subcommand("check")) return check(checked, list);
   return run();
 }
 

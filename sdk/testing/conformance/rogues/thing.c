@@ -1,0 +1,1 @@
+int hawser_thing(void) { return 1; }
