@@ -216,6 +216,7 @@ Fields schema(Draft& draft) {
           {"cloud", cloud(draft)},
           {"plugins", table({{"enabled", texts(to.enabled, kPluginsMax, check_plugin_id)},
                              {"development_mode", boolean(to.development_mode)},
+                             {"probation", duration(to.probation, 1s, 86400s)},
                              {"first_uid", integer(to.first_uid, kFirstUidLeast, kFirstUidMost)}})},
           {"log", table({{"level", choice(to.log_level, {"trace", "debug", "info", "warn", "error"})}})}};
 }

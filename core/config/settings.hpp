@@ -23,6 +23,8 @@ using namespace std::chrono_literals;
 inline constexpr std::int64_t kPluginUids = 1000;
 inline constexpr std::int64_t kFirstUidUsual = 1'879'048'192;  // of a range that systemd leaves unused (UIDS-GIDS.md)
 
+inline constexpr std::chrono::seconds kProbationUsual = 10min;
+
 struct Server {
   std::string domain;  // as written; compared case-insensitively
   bool primary = true;
@@ -94,9 +96,10 @@ struct Settings {
   std::string ca_file;                             // empty: the system's
   // [plugins]
   std::vector<std::string> enabled;
-  bool development_mode = false;                  // plugins that nobody signed are loaded, too (sdk-9)
-  std::int64_t first_uid = kFirstUidUsual;        // the first of kPluginUids, one for each plugin; only as root
-  std::map<std::string, PluginSettings> plugins;  // by id; one for each enabled id at least
+  bool development_mode = false;                     // plugins that nobody signed are loaded, too (sdk-9)
+  std::chrono::seconds probation = kProbationUsual;  // of a newer version, before the old one is given up; 1 s to 1 day
+  std::int64_t first_uid = kFirstUidUsual;           // the first of kPluginUids, one for each plugin; only as root
+  std::map<std::string, PluginSettings> plugins;     // by id; one for each enabled id at least
   // [log]
   std::string log_level = "info";
 };

@@ -116,6 +116,7 @@ json::Object to_json(const Settings& settings) {
   object->set("cloud", cloud(settings));
   auto plugins = one("enabled", texts(settings.enabled));
   plugins->set("development_mode", settings.development_mode);
+  plugins->set("probation_s", static_cast<Poco::Int64>(settings.probation.count()));
   plugins->set("first_uid", static_cast<Poco::Int64>(settings.first_uid));
   object->set("plugins", plugins);
   auto each = json::make_object();

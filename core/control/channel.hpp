@@ -67,6 +67,9 @@
 namespace hawser::control {
 
 inline constexpr int kChannelDescriptor = 3;
+// In a plugin's state folder: what one version left to the next in an upgrade. Written and read by hosts; taken away by
+// hawserd when the newer version has stood its probation.
+inline constexpr const char* kHandoverFile = ".hawser-handover";
 inline constexpr std::uint32_t kChannelMagic = 0x48575331;  // "HWS1"
 // Magic, length, number (of this direction, from 1), 0; each 32 bits, little-endian.
 inline constexpr std::size_t kChannelHeaderBytes = 16;

@@ -13,6 +13,7 @@ struct CtlOptions {
   std::filesystem::path socket = "/run/hawser/control.sock";
   std::filesystem::path config_dir = "/etc/hawser";
   std::filesystem::path state_dir = "/var/lib/hawser";  // with the key of the password
+  std::filesystem::path plugin_dir;                     // empty: the running agent's, or where packages put them
   bool json = false;
   std::size_t width = kUnlimitedWidth;
 };

@@ -77,40 +77,8 @@ Result<ServerList::Entry> entry_of(const ServerSpec& server) {
   return entry;
 }
 
-// Writes, tells a running agent, and says what became of both.
-CtlOutcome apply(const CtlOptions& options, LocalFile& file) {
-  const auto written = file.write(device_sources(options));
-  if (!written) return failed(options, written.error());
-  const std::string where = printable((options.config_dir / config::kLocalFile).string(), kMessageBytesMax);
-  auto answer = json::make_object();
-  answer->set("file", (options.config_dir / config::kLocalFile).string());
-  answer->set("changed", written->changed);
-  auto warnings = json::make_array();
-  std::string text = written->changed ? "Written to " + where + ". " : where + " says so already. ";
-  const auto taken = ask(options, "config_reload");
-  if (!taken && taken.error().code != "not_running")
-    return failed(options,
-                  {taken.error().code,
-                   "it is written to " + where + ", but the running agent has not taken it: " + taken.error().message});
-  answer->set("agent", taken ? "reloaded" : "not_running");
-  text += taken ? "The running agent has taken it.\n" : "No agent is running; it counts from its next start on.\n";
-  for (const auto& warning : written->warnings) {
-    warnings->add(warning);
-    text += printable_lines(warning) + " (a warning)\n";
-  }
-  answer->set("warnings", warnings);
-  return done(options, answer, text);
-}
-
-CtlOutcome change(const CtlOptions& options, const std::function<Status(LocalFile&)>& edit) {
-  auto file = LocalFile::open(options.config_dir);
-  if (!file) return failed(options, file.error());
-  if (const auto edited = edit(*file); !edited) return failed(options, edited.error());
-  return apply(options, *file);
-}
-
 CtlOutcome change_servers(const CtlOptions& options, const std::function<Status(ServerList&)>& edit) {
-  return change(options, [&](LocalFile& file) -> Status {
+  return change_local_file(options, [&](LocalFile& file) -> Status {
     const Node* port = file.find("cloud.authentication_port");
     ServerList list(file.find(kServers),
                     port && port->kind == Node::Kind::Integer ? port->integer : kAuthenticationPort);
@@ -123,7 +91,7 @@ CtlOutcome change_servers(const CtlOptions& options, const std::function<Status(
 // Without a value: the default, spelt out only where an operator's file says something else.
 CtlOutcome change_key(const CtlOptions& options, const std::string& key, const std::optional<std::string>& value,
                       const Node& fallback) {
-  return change(options, [&](LocalFile& file) -> Status {
+  return change_local_file(options, [&](LocalFile& file) -> Status {
     if (value) {
       file.set(key, typed(*value));
       return ok();
@@ -230,8 +198,8 @@ CtlOutcome set_ping_interval(const CtlOptions& options, const std::optional<std:
 
 // Sealed while the file is locked: two at once would each make a key, and one password could never be opened.
 CtlOutcome set_password(const CtlOptions& options, const std::optional<std::string>& password) {
-  if (!password) return change(options, forget_password);
-  return change(options, [&](LocalFile& file) -> Status {
+  if (!password) return change_local_file(options, forget_password);
+  return change_local_file(options, [&](LocalFile& file) -> Status {
     if (auto gone = forget_password(file); !gone) return gone;
     const auto sealed = config::seal_password(*password, options.state_dir);
     if (!sealed) return sealed.error();
@@ -241,7 +209,7 @@ CtlOutcome set_password(const CtlOptions& options, const std::optional<std::stri
 }
 
 CtlOutcome set_password_cipher(const CtlOptions& options, const std::string& cipher) {
-  return change(options, [&](LocalFile& file) -> Status {
+  return change_local_file(options, [&](LocalFile& file) -> Status {
     if (const auto opened = config::open_password(cipher, options.state_dir); !opened)
       return Error{"bad_request", "the password " + opened.error().message};
     if (auto gone = forget_password(file); !gone) return gone;

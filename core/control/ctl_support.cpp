@@ -5,6 +5,34 @@
 #include "core/control/control_client.hpp"
 
 namespace hawser::control {
+namespace {
+
+// Writes, tells a running agent, and says what became of both.
+CtlOutcome write_and_tell(const CtlOptions& options, config::LocalFile& file) {
+  const auto written = file.write(device_sources(options));
+  if (!written) return failed(options, written.error());
+  const std::string where = printable((options.config_dir / config::kLocalFile).string(), kMessageBytesMax);
+  auto answer = json::make_object();
+  answer->set("file", (options.config_dir / config::kLocalFile).string());
+  answer->set("changed", written->changed);
+  auto warnings = json::make_array();
+  std::string text = written->changed ? "Written to " + where + ". " : where + " says so already. ";
+  const auto taken = ask(options, "config_reload");
+  if (!taken && taken.error().code != "not_running")
+    return failed(options,
+                  {taken.error().code,
+                   "it is written to " + where + ", but the running agent has not taken it: " + taken.error().message});
+  answer->set("agent", taken ? "reloaded" : "not_running");
+  text += taken ? "The running agent has taken it.\n" : "No agent is running; it counts from its next start on.\n";
+  for (const auto& warning : written->warnings) {
+    warnings->add(warning);
+    text += printable_lines(warning) + " (a warning)\n";
+  }
+  answer->set("warnings", warnings);
+  return done(options, answer, text);
+}
+
+}  // namespace
 
 std::string printable_lines(std::string_view text) {
   std::string shown;
@@ -61,6 +89,13 @@ json::Object one_argument(const std::string& name, const std::string& value) {
   auto args = json::make_object();
   args->set(name, value);
   return args;
+}
+
+CtlOutcome change_local_file(const CtlOptions& options, const std::function<Status(config::LocalFile&)>& edit) {
+  auto file = config::LocalFile::open(options.config_dir);
+  if (!file) return failed(options, file.error());
+  if (const auto edited = edit(*file); !edited) return failed(options, edited.error());
+  return write_and_tell(options, *file);
 }
 
 }  // namespace hawser::control

@@ -8,6 +8,7 @@
 
 #include "core/base/json.hpp"
 #include "core/config/load.hpp"
+#include "core/config/local_file.hpp"
 #include "core/control/ctl_commands.hpp"
 
 namespace CLI {
@@ -36,6 +37,8 @@ Result<json::Object> ask(const CtlOptions& options, const std::string& command,
 config::DeviceSources device_sources(const CtlOptions& options);  // for config::load()
 // What the agent knows of the time: certificates are not checked at an earlier one (conn-23).
 std::chrono::system_clock::time_point earliest_time(const CtlOptions& options);
+// Changes conf.d/50-hawserctl.toml, tells a running agent, and says what became of both.
+CtlOutcome change_local_file(const CtlOptions& options, const std::function<Status(config::LocalFile&)>& edit);
 json::Object one_argument(const std::string& name, const std::string& value);
 
 }  // namespace hawser::control

@@ -16,6 +16,7 @@
 #include "core/control/ctl_compat.hpp"
 #include "core/control/ctl_connection.hpp"
 #include "core/control/ctl_doctor.hpp"
+#include "core/control/ctl_plugins.hpp"
 #include "core/control/ctl_servers.hpp"
 #include "core/control/ctl_shell.hpp"
 #include "core/control/ctl_state.hpp"
@@ -43,29 +44,6 @@ void leave_no_core() {
 #endif
 }
 
-void add_plugin_commands(CLI::App& app, CtlOptions& options, std::string& id, Run& run) {
-  auto* plugin = app.add_subcommand("plugin", "Look after the plugins");
-  plugin->add_subcommand("list", "Show every plugin with its state, and why it does not run")->callback([&] {
-    run = [&] { return list_plugins(options); };
-  });
-  auto* show = plugin->add_subcommand("show", "Show one plugin");
-  show->add_option("ID", id, "The plugin, for example hawser.monitoring")->required();
-  show->callback([&] { run = [&] { return show_plugin(options, id); }; });
-  auto* restart = plugin->add_subcommand("restart", "Stop one plugin and start it again");
-  restart->add_option("ID", id, "The plugin, for example hawser.monitoring")->required();
-  restart->callback([&] { run = [&] { return restart_plugin(options, id); }; });
-  auto* release =
-      plugin->add_subcommand("release", "Let plugins out of quarantine, or out of safe mode, and start them");
-  auto* one = release->add_option("ID", id, "The plugin, for example hawser.monitoring");
-  auto* all = release->add_flag("--all")->description("Every one, and the agent out of safe mode");
-  all->excludes(one);
-  release->callback([&options, &id, &run, all, one] {
-    if (all->count() + one->count() == 0) throw CLI::RequiredError("ID or --all");
-    const bool every = all->count() > 0;
-    run = [&options, &id, every] { return every ? release_all_plugins(options) : release_plugin(options, id); };
-  });
-}
-
 void add_config_commands(CLI::App& app, CtlOptions& options, Run& run) {
   auto* config = app.add_subcommand("config", "Look at the configuration");
   config->add_subcommand("check", "Name every fault in the files; needs no running agent")->callback([&] {
@@ -86,7 +64,7 @@ void add_commands(CLI::App& app, CtlOptions& options, std::string& text, Run& ru
   add_shell_commands(app, options, run);
   add_doctor_commands(app, options, run);
   add_bundle_commands(app, options, run);
-  add_plugin_commands(app, options, text, run);
+  add_plugin_commands(app, options, run);
   add_config_commands(app, options, run);
   auto* level = app.add_subcommand("log-level", "Change what the agent logs, until it is restarted");
   level->add_option("LEVEL", text, "trace, debug, info, warn or error")
@@ -130,6 +108,7 @@ int run_command_line(int argc, char** argv) {
   app.add_option("--config", options.config_dir, "The folder with hawser.toml")->capture_default_str();
   app.add_option("--state-dir", options.state_dir, "The agent's state, with the key of the password")
       ->capture_default_str();
+  app.add_option("--plugin-dir", options.plugin_dir, "The plugins' folder; without it the running agent's");
   app.add_flag("--json", options.json, "Print JSON, for programs");
   add_commands(app, options, text, run);
   try {

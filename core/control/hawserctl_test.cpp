@@ -184,7 +184,9 @@ TEST_CASE("B22 B23 B24 B25 wrong usage exits 2 with one sentence") {
   };
   const Row rows[] = {
       {{"stat"}, "stat is no command; did you mean state?"},
-      {{"plugin"}, "name a command: plugin list, plugin show, plugin restart, plugin release"},
+      {{"plugin"},
+       "name a command: plugin list, plugin show, plugin restart, plugin release, plugin install, plugin enable, "
+       "plugin disable, plugin remove, plugin verify, plugin consent"},
       {{"plugin", "sho"}, "sho is no command; did you mean plugin show?"},
       {{"state", "x"}, "state takes no further word: x"},
   };

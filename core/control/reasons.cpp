@@ -114,6 +114,9 @@ constexpr Row kReasons[] = {
     {"quarantined", "plugin in quarantine"},
     {"released", "released from quarantine"},
     {"safe_mode", "agent in safe mode"},
+    {"upgraded", "plugin upgraded"},
+    {"put_back", "plugin put back to the version before"},
+    {"consent_needed", "plugin asks for more permissions"},
     {"raised", "threshold exceeded"},
     {"cleared", "threshold no longer exceeded"},
 };

@@ -13,6 +13,7 @@ namespace {
 
 constexpr std::size_t kLabelColumns = 43;  // of the longest of the guide's labels
 constexpr std::size_t kDetailBytesMax = 500;
+constexpr std::size_t kUpgradeBytesMax = 1000;
 constexpr std::chrono::seconds kClockSkewShown{300};  // less is no lie: NTP corrects it
 
 enum class As { Plain, Time, Duration, Reason };
@@ -230,6 +231,18 @@ std::string state_text(const json::Object& state, std::size_t width) {
   return out + "\n" + subconnections_text(state, width);
 }
 
+namespace {
+
+// Why it does not run, or why its newest version does not.
+std::string why_text(const json::Object& plugin) {
+  const auto upgrade = json::object_member(plugin, "upgrade");
+  const bool has_reason = !json::text_or(plugin, "reason").empty();
+  return upgrade && !has_reason ? printable(json::text_or(*upgrade, "detail"), kUpgradeBytesMax)
+                                : reason_text(plugin, "reason");
+}
+
+}  // namespace
+
 std::string plugin_list_text(const json::Array& plugins, std::size_t width) {
   if (plugins->size() == 0) return "No plugins.\n";
   TextTable table({"Plugin", "Version", "State", "PID", "Restarts", "Services", "Reason"});
@@ -237,8 +250,7 @@ std::string plugin_list_text(const json::Array& plugins, std::size_t width) {
     const auto one = json::object_at(plugins, i);
     if (!one) continue;
     table.add({member_text(*one, "id"), member_text(*one, "version"), member_text(*one, "state"),
-               member_text(*one, "pid"), member_text(*one, "restarts"), list_text(*one, "services"),
-               reason_text(*one, "reason")});
+               member_text(*one, "pid"), member_text(*one, "restarts"), list_text(*one, "services"), why_text(*one)});
   }
   return table.text(width);
 }
@@ -277,6 +289,8 @@ std::string plugin_text(const json::Object& plugin) {
   for (const auto& [label, key] : kRows)
     if (plugin->has(key)) put(label, plugin_value(plugin, key));
   for_each_object(plugin, "metrics", [&](const json::Object& metric) { put("Figure", figure_text(metric)); });
+  if (const auto upgrade = json::object_member(plugin, "upgrade"))
+    put("Upgrade", printable(json::text_or(*upgrade, "detail"), kUpgradeBytesMax));
   put("Reason", reason_text(plugin, "reason"));
   return out;
 }

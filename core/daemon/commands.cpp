@@ -32,6 +32,8 @@ const Commands::Row* Commands::find_row(std::string_view name) {
       {"config_show", Access::View, &Commands::config_show, nullptr},
       {"version", Access::View, &Commands::version, nullptr},
       {"log", Access::Change, &Commands::log, nullptr},  // plugins write what they like there
+      {"plugin_look", Access::Change, &Commands::plugin_look, nullptr},
+      {"plugin_consent", Access::Change, &Commands::plugin_consent, nullptr},
       {"plugin_restart", Access::Change, &Commands::plugin_restart, nullptr},
       {"plugin_release", Access::Change, &Commands::plugin_release, nullptr},
       {"reset", Access::Change, &Commands::reset, nullptr},
@@ -48,11 +50,11 @@ const Commands::Row* Commands::find_row(std::string_view name) {
 void Commands::answer(const control::Request& request, const control::Reply& reply) {
   const Row* row = find_row(request.command);
   if (!row)
-    return reply(
-        Error{"unknown_command",
-              "\"" + printable(request.command, kNameShownMax) +
-                  "\" is no command here; known are state, history, plugin_list, plugin_show, plugin_restart, "
-                  "plugin_release, reset, unbind, proof, config_reload, config_show, log, log_level and version"});
+    return reply(Error{"unknown_command",
+                       "\"" + printable(request.command, kNameShownMax) +
+                           "\" is no command here; known are state, history, plugin_list, plugin_show, plugin_look, "
+                           "plugin_consent, plugin_restart, plugin_release, reset, unbind, proof, config_reload, "
+                           "config_show, log, log_level and version"});
   if (row->needs == Access::View) return reply((this->*row->now)(request.args));
   const std::string who =
       fmt::format("user {} (process {}, {})", request.uid, request.pid, control::process_name(request.pid));
@@ -83,9 +85,10 @@ Commands::Answer Commands::history(const json::Object& args) {
 
 Commands::Answer Commands::plugin_list(const json::Object&) {
   auto plugins = json::make_array();
-  for (const auto* plugin : house_.supervisor.plugins()) plugins->add(plugin_entry(*plugin));
+  for (const auto* plugin : house_.supervisor.plugins()) plugins->add(plugin_entry(*plugin, house_.supervisor));
   auto answer = json::make_object();
   answer->set("plugins", plugins);
+  answer->set("plugin_dir", house_.supervisor.plugin_dir().string());
   return answer;
 }
 
@@ -97,6 +100,18 @@ Commands::Answer Commands::plugin_show(const json::Object& args) {
     return Error{"not_found",
                  "no plugin \"" + printable(*id, kNameShownMax) + "\" is enabled; plugin list shows those that are"};
   return plugin_details(*plugin, house_.supervisor);
+}
+
+Commands::Answer Commands::plugin_look(const json::Object& args) {
+  const auto id = json::text_member(args, "plugin");
+  if (!id) return bad_request("args.plugin must be the id of a plugin");
+  return house_.supervisor.look(*id);
+}
+
+Commands::Answer Commands::plugin_consent(const json::Object& args) {
+  const auto id = json::text_member(args, "plugin");
+  if (!id) return bad_request("args.plugin must be the id of a plugin");
+  return house_.supervisor.consent(*id);
 }
 
 Commands::Answer Commands::plugin_restart(const json::Object& args) {

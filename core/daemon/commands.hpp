@@ -60,6 +60,8 @@ class Commands : public connection::Observer {
   Answer state(const json::Object& args);
   Answer plugin_list(const json::Object& args);
   Answer plugin_show(const json::Object& args);
+  Answer plugin_look(const json::Object& args);
+  Answer plugin_consent(const json::Object& args);
   Answer plugin_restart(const json::Object& args);
   Answer plugin_release(const json::Object& args);
   Answer reset(const json::Object& args);

@@ -33,6 +33,7 @@
 #include "core/daemon/state_folder.hpp"
 #include "core/supervisor/child_process.hpp"
 #include "core/supervisor/supervisor.hpp"
+#include "core/trust/under_way.hpp"
 
 namespace hawser::daemon {
 namespace {
@@ -163,6 +164,7 @@ int serve(const Options& options, config::Settings& settings) {
   connection::MainConnection& main_connection = **connection;
   CloudOf cloud(main_connection, history);
   tell_of_start(settings, history, main_connection, cloud);
+  trust::remove_leftovers(options.plugin_dir);
   auto cgroups = supervisor::CgroupTree::take_over();
   spdlog::info("{}", cgroups ? "limits of plugins are held by cgroups below " + cgroups->folder().string()
                              : cgroups.error().message);

@@ -154,7 +154,27 @@ json::Object state_report(const config::Settings& settings, const connection::Sn
   return state;
 }
 
-json::Object plugin_entry(const supervisor::SupervisedPlugin& plugin) {
+namespace {
+
+// Of a newer version: that it is on probation, or why it does not run.
+Var upgrade_of(const supervisor::SupervisedPlugin& plugin, const supervisor::Supervisor& supervisor) {
+  auto entry = json::make_object();
+  if (const auto* waiting = supervisor.waiting(plugin.id())) {
+    entry->set("state", waiting->code);
+    entry->set("detail", waiting->message);
+    return entry;
+  }
+  const auto* known = supervisor.versions().find(plugin.id());
+  if (!known || !supervisor.versions().on_trial(plugin.found())) return {};
+  entry->set("state", "probation");
+  entry->set("detail",
+             plugin.found().version + " is on probation; " + known->settled.version + " comes back should it fail");
+  return entry;
+}
+
+}  // namespace
+
+json::Object plugin_entry(const supervisor::SupervisedPlugin& plugin, const supervisor::Supervisor& supervisor) {
   auto entry = json::make_object();
   entry->set("id", plugin.id());
   entry->set("version", text_or_null(plugin.found().version));
@@ -171,6 +191,7 @@ json::Object plugin_entry(const supervisor::SupervisedPlugin& plugin) {
     for (const auto& service : plugin.found().manifest->services) services->add(service.name);
   }
   entry->set("services", services);
+  entry->set("upgrade", upgrade_of(plugin, supervisor));
   return entry;
 }
 
@@ -196,7 +217,7 @@ json::Array metrics_of(const std::vector<supervisor::PluginMetric>& metrics) {
 }  // namespace
 
 json::Object plugin_details(const supervisor::SupervisedPlugin& plugin, const supervisor::Supervisor& supervisor) {
-  auto entry = plugin_entry(plugin);
+  auto entry = plugin_entry(plugin, supervisor);
   entry->set("library", text_or_null(plugin.found().library.string()));
   entry->set("digest", text_or_null(plugin.found().digest));
   entry->set("signed_by", text_or_null(plugin.found().signed_by));

@@ -15,7 +15,7 @@ json::Object state_report(const config::Settings& settings, const connection::Sn
                           const supervisor::Supervisor& supervisor);
 
 // One entry of `plugin_list`; with everything else that is known of it for `plugin_show`.
-json::Object plugin_entry(const supervisor::SupervisedPlugin& plugin);
+json::Object plugin_entry(const supervisor::SupervisedPlugin& plugin, const supervisor::Supervisor& supervisor);
 json::Object plugin_details(const supervisor::SupervisedPlugin& plugin, const supervisor::Supervisor& supervisor);
 
 // The configuration in force as JSON, without secrets.

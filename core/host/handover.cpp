@@ -2,6 +2,7 @@
 
 #include "core/base/files.hpp"
 #include "core/base/json.hpp"
+#include "core/control/channel.hpp"
 #include "core/host/spool_format.hpp"
 
 namespace hawser::host {
@@ -12,7 +13,7 @@ namespace fs = std::filesystem;
 constexpr std::size_t kHeadBytesMax = 1024;
 constexpr std::int64_t kNumberMax = 0xffffffff;
 
-fs::path file_in(const fs::path& state_dir) { return state_dir / ".hawser-handover"; }
+fs::path file_in(const fs::path& state_dir) { return state_dir / control::kHandoverFile; }
 
 }  // namespace
 

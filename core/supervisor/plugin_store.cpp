@@ -13,6 +13,7 @@
 #include "core/base/log.hpp"
 #include "core/trust/plugin_folder.hpp"
 #include "core/trust/verify.hpp"
+#include "core/trust/versions.hpp"
 
 namespace hawser::supervisor {
 namespace {
@@ -20,26 +21,6 @@ namespace {
 namespace fs = std::filesystem;
 
 constexpr std::size_t kServicesMax = 64;  // of a whole device, sdk/protocol.md §3
-
-// The folder of the newest version. Folders whose name is no version are passed over: a package manager or an editor
-// may leave such beside.
-Result<trust::Version> newest_version(const fs::path& folder) {
-  std::optional<trust::Version> newest;
-  std::error_code problem;
-  for (fs::directory_iterator at(folder, problem), end; !problem && at != end; at.increment(problem)) {
-    std::error_code unknown;
-    if (!at->is_directory(unknown)) continue;
-    auto version = trust::Version::parse(at->path().filename().string());
-    if (version && (!newest || *newest < *version)) newest = std::move(*version);
-  }
-  if (problem) {
-    return Error{"plugin_missing", "the plugin is not installed: cannot read " + folder.string() + ": " +
-                                       problem.message() + "; install it there, or take it out of plugins.enabled"};
-  }
-  if (!newest)
-    return Error{"plugin_missing", folder.string() + " has no folder with a version as its name, as in 1.2.3"};
-  return std::move(*newest);
-}
 
 Result<trust::Manifest> manifest_in(const fs::path& folder) {
   const fs::path file = folder / "manifest.json";
@@ -71,14 +52,18 @@ Status examine_unsigned(const fs::path& folder, FoundPlugin& plugin) {
   return ok();
 }
 
-Status examine(const fs::path& plugin_dir, FoundPlugin& plugin, const trust::TrustStore& store,
-               const TrustRules& rules) {
+// `named`: empty for the wanted version.
+Status examine(const fs::path& plugin_dir, FoundPlugin& plugin, const std::string& named,
+               const trust::TrustStore& store, const TrustRules& rules) {
   if (!trust::is_plugin_id(plugin.id))
     return Error{"bad_request", "\"" + printable(plugin.id, 80) + "\" is no plugin id, as in \"acme.shell\""};
   const fs::path home = plugin_dir / plugin.id;
-  const auto version = newest_version(home);
-  if (!version) return version.error();
-  plugin.version = version->text();
+  plugin.version = named;
+  if (named.empty()) {
+    const auto version = trust::wanted_version(home);
+    if (!version) return version.error();
+    plugin.version = version->text();
+  }
   const fs::path folder = home / plugin.version;
   plugin.library = folder / trust::kLibraryFile;
   auto verified = trust::verify_plugin(folder, store, rules.now);
@@ -132,18 +117,36 @@ Result<std::string> digest_of(const fs::path& path) {
   return digest ? Result<std::string>("sha256:" + *digest) : digest.error();
 }
 
+namespace {
+
+trust::TrustStore load_store(const TrustRules& rules) {
+  config::Faults faults;
+  auto store = trust::TrustStore::load(rules.store, faults);
+  for (const auto& fault : faults.faults()) spdlog::warn("{}", fault);
+  return store;
+}
+
+FoundPlugin look_at(const fs::path& plugin_dir, const std::string& id, const std::string& version,
+                    const trust::TrustStore& store, const TrustRules& rules) {
+  FoundPlugin plugin;
+  plugin.id = id;
+  if (const auto status = examine(plugin_dir, plugin, version, store, rules); !status) plugin.refusal = status.error();
+  return plugin;
+}
+
+}  // namespace
+
+FoundPlugin find_version(const fs::path& plugin_dir, const std::string& id, const std::string& version,
+                         const TrustRules& rules) {
+  return look_at(plugin_dir, id, version, load_store(rules), rules);
+}
+
 std::vector<FoundPlugin> find_plugins(const fs::path& plugin_dir, const std::vector<std::string>& wanted,
                                       const TrustRules& rules) {
-  config::Faults faults;
-  const auto store = trust::TrustStore::load(rules.store, faults);
-  for (const auto& fault : faults.faults()) spdlog::warn("{}", fault);
+  const auto store = load_store(rules);
   std::vector<FoundPlugin> plugins;
-  for (const auto& id : std::set<std::string>(wanted.begin(), wanted.end())) {
-    FoundPlugin plugin;
-    plugin.id = id;
-    if (const auto status = examine(plugin_dir, plugin, store, rules); !status) plugin.refusal = status.error();
-    plugins.push_back(std::move(plugin));
-  }
+  for (const auto& id : std::set<std::string>(wanted.begin(), wanted.end()))
+    plugins.push_back(look_at(plugin_dir, id, "", store, rules));
   refuse_double_claims(plugins);
   return plugins;
 }

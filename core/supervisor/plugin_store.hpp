@@ -12,7 +12,8 @@
 
 namespace hawser::supervisor {
 
-// The newest version of one plugin on disk: <plugin dir>/<id>/<version>/{plugin.so, manifest.json, manifest.json.minisig}.
+// One version of one plugin on disk, usually the wanted one (core/trust/versions.hpp):
+// <plugin dir>/<id>/<version>/{plugin.so, manifest.json, manifest.json.minisig}.
 struct FoundPlugin {
   std::string id;                 // the folder's name
   std::string version;            // the folder's name; empty when there is none
@@ -35,6 +36,10 @@ struct TrustRules {
 // that claim one service, the later id is refused. Blocks on the disk; never throws.
 std::vector<FoundPlugin> find_plugins(const std::filesystem::path& plugin_dir, const std::vector<std::string>& wanted,
                                       const TrustRules& rules);
+
+// This version of it.
+FoundPlugin find_version(const std::filesystem::path& plugin_dir, const std::string& id, const std::string& version,
+                         const TrustRules& rules);
 
 // "sha256:<hex>" of a file of any size.
 Result<std::string> digest_of(const std::filesystem::path& file);

@@ -80,8 +80,9 @@ class SupervisedPlugin {
   void renew(FoundPlugin found) { found_ = std::move(found); }
   // For the next start; what a running host has was told to it by others.
   void set_settings(config::PluginSettings settings) { settings_ = std::move(settings); }
-  // Stops the host if one runs, and starts it again at once, without waiting out a backoff.
-  void restart();
+  // Stops the host if one runs, and starts it again at once, without waiting out a backoff. `hand_over`: a newer version
+  // follows, for which the plugin saves what it knows.
+  void restart(bool hand_over = false);
   // `limit`: from now to the end of the process, instead of the usual one when that is longer.
   void stop(milliseconds limit);
   void kill();  // the host's process group, now
@@ -147,6 +148,7 @@ class SupervisedPlugin {
   std::unique_ptr<PluginProcess> process_;
   std::string instance_;
   bool restart_wanted_ = false;
+  bool hand_over_ = false;  // with the next stop
   std::optional<Error> degraded_before_ready_;
   int restarts_ = 0;  // since the start of the agent
   std::uint64_t lies_ = 0;

@@ -80,13 +80,14 @@ Supervisor::Supervisor(Loop& loop, config::Settings settings, Paths paths, Cloud
       policies_(loop, paths_.state_dir, settings_.first_uid, std::move(cgroups),
                 [this](const std::string& id, const Error& why) { plugins_.at(id)->condemn(why); }),
       quarantine_(paths_.state_dir / "quarantine.json"),
+      versions_(paths_.state_dir / "versions.json"),
       actions_(loop),
       reaches_(loop),
       exchange_(loop,
                 [this](SupervisedPlugin& plugin, ConfigExchange::Outcome outcome, const config::PluginSettings& now,
                        const std::string& why) { on_offered(plugin, outcome, now, why); }) {
   if (settings_.development_mode) spdlog::warn("{}", config::kDevelopmentModeWords);
-  for (auto& found : find_plugins(paths_.plugin_dir, settings_.enabled, trust_rules())) add(std::move(found));
+  for (auto& found : find_plugins(paths_.plugin_dir, settings_.enabled, trust_rules())) add(select(std::move(found)));
 }
 
 SupervisedPlugin& Supervisor::add(FoundPlugin found) {
@@ -112,6 +113,7 @@ config::PluginSettings Supervisor::settings_of(const std::string& id) const {
 Supervisor::~Supervisor() {
   loop_.cancel(stop_clock_);
   loop_.cancel(round_clock_);
+  for (const auto& [id, clock] : probation_clocks_) loop_.cancel(clock);
 }
 
 std::vector<connection::Offer> Supervisor::offers() const {
@@ -156,8 +158,8 @@ TrustRules Supervisor::trust_rules() const {
   return {paths_.trust_dir, settings_.development_mode, std::max(std::chrono::system_clock::now(), validity_floor_)};
 }
 
-FoundPlugin Supervisor::look_again(const std::string& id) const {
-  FoundPlugin found = std::move(find_plugins(paths_.plugin_dir, {id}, trust_rules()).at(0));
+FoundPlugin Supervisor::look_again(const std::string& id) {
+  FoundPlugin found = select(find_version(paths_.plugin_dir, id, "", trust_rules()));
   if (found.refusal) return found;
   for (const auto& service : found.manifest->services) {
     const auto row = book_.rows().find(service.name);
@@ -178,13 +180,7 @@ Status Supervisor::restart(const std::string& id) {
   if (fresh.refusal) return fresh.refusal->with_context("plugin " + id + " is refused");
   if (const auto* entry = isolation_of(fresh, plugin.settings()))
     return Error{"quarantined", "plugin " + id + " is in quarantine: " + entry->why};
-  const bool changed = fresh.digest != plugin.found().digest || fresh.version != plugin.found().version;
-  for (const auto& service : fresh.manifest->services) {
-    if (!book_.find(service.name)) book_.add(id, service.name);
-  }
-  plugin.renew(std::move(fresh));
-  if (changed) cloud_.set_offers(offers());
-  plugin.restart();
+  change_version(plugin, std::move(fresh));
   return ok();
 }
 
@@ -287,6 +283,7 @@ json::Object Supervisor::setup_of(const SupervisedPlugin& plugin) {
   setup->set("services", services_of(*plugin.found().manifest));
   setup->set("confinement", control::to_json(policy.confinement));
   setup->set("spool", spool_of(plugin.settings().spool));
+  setup->set("probation", versions_.on_trial(plugin.found()));
   setup->set("bytes_per_second", static_cast<Poco::Int64>(*policy.limits.bytes_per_second));
   return setup;
 }
@@ -323,6 +320,7 @@ void Supervisor::follow_binding(SupervisedPlugin& plugin) {
 void Supervisor::on_started(SupervisedPlugin& plugin) {
   if (const Policy* policy = policies_.in_force(plugin.id()))
     plugin.set_log_lines(static_cast<double>(*policy->limits.log_lines));
+  watch_probation(plugin);
   bool without = false;
   for (const auto& service : plugin.found().manifest->services) without |= !send_grant(plugin, service.name);
   // At the start of the agent the main connection asks by itself.
@@ -357,6 +355,11 @@ void Supervisor::on_host_ended(SupervisedPlugin& plugin, const Error& why) {
     const std::string words = std::to_string(count) + " messages that its host had not delivered when it ended";
     plugin.log_line(spdlog::level::warn, "dropped " + service + " expired: " + words);
     report(plugin, {"dropped", service, "expired", words});
+  }
+  if (!asked && versions_.on_trial(plugin.found())) {
+    loop_.after(milliseconds{0}, [this, id = plugin.id(), why, alive = std::weak_ptr<bool>(alive_)] {
+      if (!alive.expired()) fail_probation(id, why);
+    });
   }
   // Not from inside the ended host's own call.
   if (!on_stopped_ && retiring_.empty() && arriving_.empty()) return;

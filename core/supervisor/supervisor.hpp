@@ -19,6 +19,8 @@
 #include "core/supervisor/quarantine.hpp"
 #include "core/supervisor/subconnection_book.hpp"
 #include "core/supervisor/supervised_plugin.hpp"
+#include "core/supervisor/version_book.hpp"
+#include "core/supervisor/version_look.hpp"
 
 namespace hawser::supervisor {
 
@@ -62,6 +64,19 @@ class Supervisor : private SupervisedPlugin::Keeper {
   // runs then goes on running.
   // "quarantined" for one that is kept there.
   Status restart(const std::string& id);
+
+  // By the operator: looks at the plugin on disk anew (sdk-10). A newer version that may run takes the old one's place, on
+  // probation; what it fails there puts the old one back, with the state that it saved. The answer: `state`, a sentence
+  // `detail`, and `keep`, the versions that must stay on the disk. It comes when the plugin's files were read, which
+  // another thread does; not at all when the supervisor ends before.
+  using Looked = std::function<void(const Result<json::Object>&)>;
+  void look(const std::string& id, const Looked& done);
+  // To what a newer version asks for beyond what the running one was granted: it starts. "bad_request" when none waits.
+  void consent(const std::string& id, const Looked& done);
+  // Why another version than the wanted one runs; null when it does not.
+  const Error* waiting(const std::string& id) const;
+  const VersionBook& versions() const { return versions_; }
+  const std::filesystem::path& plugin_dir() const { return paths_.plugin_dir; }
 
   // By the operator: out of quarantine, or out of safe mode for this one alone, and started. "bad_request" when it was in
   // neither.
@@ -113,6 +128,20 @@ class Supervisor : private SupervisedPlugin::Keeper {
   const Quarantine::Entry* isolation_of(const FoundPlugin& found, const config::PluginSettings& settings);
   void report_release(const std::string& id, const std::string& why);
 
+  // Versions (upgrades.cpp).
+  std::optional<Error> objection(const FoundPlugin& newest, const VersionBook::Entry& entry) const;
+  LookRequest look_request(const std::string& id) const;
+  FoundPlugin select(Candidates candidates);
+  FoundPlugin choose(Candidates candidates);
+  void change_version(SupervisedPlugin& plugin, FoundPlugin fresh);
+  void tell_upgrade(const char* reason, const std::string& words);
+  void watch_probation(SupervisedPlugin& plugin);
+  void end_probation(SupervisedPlugin& plugin);
+  void fail_probation(const std::string& id, const Error& why);
+  json::Object with_versions(const std::string& id, json::Object answer) const;
+  json::Object look_without(const std::string& id);
+  json::Object take_look(const std::string& id, Candidates candidates);
+
   void on_subconnection(SupervisedPlugin& plugin, const json::Object& message);
   void on_want_grants(SupervisedPlugin& plugin, const json::Object& message);
   void on_action_run(SupervisedPlugin& plugin, const json::Object& message);
@@ -143,7 +172,7 @@ class Supervisor : private SupervisedPlugin::Keeper {
   void report(const SupervisedPlugin& plugin, connection::Event event);
   SupervisedPlugin* find_owner(const std::string& service);
   void finish_stop(bool even_if_some_are_left);
-  FoundPlugin look_again(const std::string& id) const;
+  FoundPlugin look_again(const std::string& id);
   TrustRules trust_rules() const;
 
   Loop& loop_;
@@ -153,6 +182,10 @@ class Supervisor : private SupervisedPlugin::Keeper {
   Timing timing_;
   PluginPolicies policies_;
   Quarantine quarantine_;
+  VersionBook versions_;
+  VersionLook look_;
+  std::map<std::string, Error> waiting_;                   // by plugin: what keeps its newest version from running
+  std::map<std::string, Loop::TimerId> probation_clocks_;  // by plugin
   std::optional<Error> safe_mode_;
   std::function<void()> safe_mode_left_;
   ActionRunner actions_;

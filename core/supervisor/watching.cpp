@@ -50,6 +50,7 @@ void Supervisor::report_release(const std::string& id, const std::string& why) {
 
 Status Supervisor::release(const std::string& id) {
   const bool was_kept = quarantine_.release(id);
+  const bool had_failed = versions_.forgive(id);
   const auto found = plugins_.find(id);
   if (was_kept) report_release(id, "by the operator");
   if (found == plugins_.end() || retiring_.count(id) > 0) {
@@ -57,7 +58,7 @@ Status Supervisor::release(const std::string& id) {
     return Error{"not_found", "no plugin \"" + printable(id, 80) + "\" is enabled; plugin list shows those that are"};
   }
   const PluginState state = found->second->state();
-  if (!was_kept && state != PluginState::Quarantined && state != PluginState::Held)
+  if (!was_kept && !had_failed && state != PluginState::Quarantined && state != PluginState::Held)
     return Error{"bad_request", id + " is " + std::string(name_of(state)) +
                                     ", not in quarantine, and nothing was done; plugin restart starts it anew"};
   return restart(id);

@@ -62,6 +62,8 @@ class MainConnection:
                 if kind != TEXT:
                     raise Fault("a binary message on the main connection")
                 message = parse(data)
+                if message["type"] not in SCHEMAS:
+                    raise Fault(f"no schema tells of {message['type']}")
                 cloud.record.add("main:" + message["type"], body=message)
                 answer = self._answer(message)
                 if answer and not self.socket.mute:

@@ -1,0 +1,75 @@
+#include "core/supervisor/version_look.hpp"
+
+#include <system_error>
+
+#include "core/base/quiet_thread.hpp"
+
+namespace hawser::supervisor {
+namespace {
+
+constexpr milliseconds kPostRetry{10};
+
+Candidates unreadable(const std::string& id, const std::string& why) {
+  Candidates candidates;
+  candidates.newest.id = id;
+  candidates.newest.refusal = Error{"io_error", "the plugin's files cannot be read now: " + why};
+  return candidates;
+}
+
+// The thread's door: no exception passes.
+Candidates read_safely(const LookRequest& request) {
+  try {
+    return read_candidates(request);
+  } catch (const std::exception& problem) {
+    return unreadable(request.id, problem.what());
+  }
+}
+
+}  // namespace
+
+Candidates read_candidates(const LookRequest& request) {
+  Candidates candidates{find_version(request.plugin_dir, request.id, "", request.rules), {}};
+  if (!request.settled.empty() && candidates.newest.version != request.settled)
+    candidates.settled = find_version(request.plugin_dir, request.id, request.settled, request.rules);
+  return candidates;
+}
+
+VersionLook::~VersionLook() {
+  ending_ = true;
+  if (reading_.joinable()) reading_.join();
+}
+
+bool VersionLook::ask(LookRequest request, Done done) {
+  if (waiting_.size() >= kWaitingMax) return false;
+  waiting_.push_back({std::move(request), std::move(done)});
+  if (waiting_.size() == 1) begin();
+  return true;
+}
+
+void VersionLook::begin() {
+  const LookRequest request = waiting_.front().request;
+  const std::weak_ptr<bool> alive = alive_;
+  try {
+    reading_ = start_quietly([this, request, alive] {
+      const auto read = std::make_shared<Candidates>(read_safely(request));
+      const auto task = [this, read, alive] {
+        if (!alive.expired()) finish(std::move(*read));
+      };
+      while (!ending_ && !loop_.post(task)) std::this_thread::sleep_for(kPostRetry);
+    });
+  } catch (const std::system_error& problem) {  // the system has no thread to spare
+    loop_.after(milliseconds(0), [this, id = request.id, why = std::string(problem.what()), alive] {
+      if (!alive.expired()) finish(unreadable(id, why));
+    });
+  }
+}
+
+void VersionLook::finish(Candidates candidates) {
+  if (reading_.joinable()) reading_.join();
+  const Done done = std::move(waiting_.front().done);
+  waiting_.pop_front();
+  if (!waiting_.empty()) begin();
+  done(std::move(candidates));
+}
+
+}  // namespace hawser::supervisor

@@ -1,0 +1,225 @@
+"""hawserctl plugin install, enable, disable, remove and verify, with real bundles, beside a running agent and without."""
+
+import io
+import json
+import os
+import signal
+import subprocess
+import tarfile
+import time
+
+import basics
+import pytest
+from clocks import CLOCK, Bench
+
+
+@pytest.fixture
+def bench(world):
+    return Bench(world)
+
+
+def test_a_bundle_is_installed_enabled_disabled_and_removed_while_the_agent_runs(bench):
+    """[sdk-10] [sdk-11] From a file to a running plugin and back, no word of it needs a restart of the agent; an
+    operator's own files stay as they are."""
+    bench.start()
+    before = (bench.agent.config / "hawser.toml").read_bytes()
+    done = bench.install("1.0.0")
+    assert f"{CLOCK} 1.0.0 is installed in {bench.plugins}/{CLOCK}/1.0.0, signed by key" in done.stdout
+    assert f"hawserctl plugin enable {CLOCK} lets it run" in done.stdout
+    bench.ctl("enable", CLOCK)
+    assert bench.runs("1.0.0")["upgrade"] is None
+    for path in (bench.plugins / CLOCK).rglob("*"):
+        assert (path.stat().st_uid, path.stat().st_mode & 0o777) == (os.geteuid(), 0o755 if path.is_dir() else 0o644)
+    refused = bench.ctl("remove", CLOCK, expect=1)
+    assert f"it is enabled; disable it first: hawserctl plugin disable {CLOCK}" in refused.stderr
+    bench.ctl("disable", CLOCK)
+    basics.wait_for(lambda: not bench.agent.hosts(), 10, "its host ended")
+    bench.ctl("remove", CLOCK)
+    assert bench.installed() == [] and not (bench.plugins / CLOCK).exists() and bench.leftovers() == []
+    assert (bench.agent.config / "hawser.toml").read_bytes() == before
+
+
+def test_a_plugin_is_installed_and_enabled_without_an_agent(bench):
+    """[sdk-10] Without an agent it counts from its next start on."""
+    assert "No agent is running" in bench.install("1.0.0").stdout
+    bench.ctl("enable", CLOCK)
+    bench.start()
+    bench.runs("1.0.0")
+
+
+def test_the_same_bundle_twice_changes_nothing_and_a_damaged_plugin_is_mended(bench):
+    """[sdk-10] Installing again is the remedy that the refusals name."""
+    bench.begin()
+    host = bench.show()["pid"]
+    assert "is installed already" in bench.install("1.0.0").stdout
+    library = bench.plugins / CLOCK / "1.0.0" / "plugin.so"
+    good = library.read_bytes()
+    library.rename(library.with_suffix(".old"))
+    assert "plugin.so" in bench.ctl("verify", library.parent, expect=1).stderr
+    assert "is installed in" in bench.install("1.0.0").stdout
+    assert library.read_bytes() == good and bench.leftovers() == []
+    assert bench.show()["pid"] == host
+
+
+def test_another_build_of_a_version_and_an_older_version_are_refused(bench):
+    """[sdk-10] A version never changes, and an older one comes only by --allow-older."""
+    bench.install("1.1.0")
+    assert "holds another build of this version" in bench.install("1.1.0", permissions=["exec"], expect=1).stderr
+    older = bench.install("1.0.0", expect=1)
+    assert f"{CLOCK} 1.0.0 is older than the 1.1.0 that is installed" in older.stderr
+    assert "--allow-older" in older.stderr and bench.installed() == ["1.1.0"]
+    bench.install("1.0.0", "--allow-older")
+    bench.ctl("enable", CLOCK)
+    bench.start()
+    bench.runs("1.0.0")
+    assert bench.installed() == ["1.0.0", "1.1.0"]
+
+
+def tar_of(entries):
+    """An archive in memory: (name, content or None for what `change` makes of it, change)."""
+    memory = io.BytesIO()
+    with tarfile.open(fileobj=memory, mode="w") as tar:
+        for name, content, change in entries:
+            info = tarfile.TarInfo(name)
+            info.size = len(content or b"")
+            change(info)
+            tar.addfile(info, io.BytesIO(content or b""))
+    return memory.getvalue()
+
+
+def kind(type_, target=""):
+    def change(info):
+        info.type, info.linkname = type_, target
+    return change
+
+
+def plain(info):
+    pass
+
+
+HOSTILE = {
+    "absolute": ([("/etc/cron.d/evil", b"x", plain)], "an absolute path"),
+    "dots": ([("data/../../../evil", b"x", plain)], "a path that leaves the plugin's folder"),
+    "symlink": ([("plugin.so", None, kind(tarfile.SYMTYPE, "/etc/shadow"))], "a symbolic link; put the file itself there"),
+    "link-then-file": ([("data", None, kind(tarfile.SYMTYPE, "/tmp")), ("data/evil", b"x", plain)], "a symbolic link"),
+    "hardlink": ([("plugin.so", None, kind(tarfile.LNKTYPE, "/etc/shadow"))], "a hard link"),
+    "device": ([("null", None, kind(tarfile.CHRTYPE))], "a device or a pipe"),
+    "fifo": ([("pipe", None, kind(tarfile.FIFOTYPE))], "a device or a pipe"),
+    "twice": ([("plugin.so", b"1", plain), ("./plugin.so", b"2", plain)], "which stands there twice"),
+    "many": ([(f"d{i}", None, kind(tarfile.DIRTYPE)) for i in range(3000)], "more than the 1024 entries allowed"),
+    "no-manifest": ([("plugin.so", b"1", plain)], "manifest.json is not there: the plugin has no manifest"),
+    "bad-manifest": ([("manifest.json", b"{", plain)], "manifest.json: not valid JSON"),
+}
+
+
+@pytest.mark.parametrize("name", HOSTILE)
+def test_a_strangers_bundle_is_refused_and_nothing_is_left(bench, name):
+    """[sdk-9] [sdk-10] [S19] One sentence with the rule; nothing half installed, nothing outside."""
+    entries, sentence = HOSTILE[name]
+    archive = bench.vendor.folder / "x.tar"
+    archive.write_bytes(tar_of(entries))
+    for word in ("install", "verify"):
+        done = bench.ctl(word, bench.vendor.compressed(archive, "x.hawser"), expect=1)
+        assert sentence in done.stderr and done.stderr.count("\n") == 1, done.stderr
+    assert list(bench.plugins.iterdir()) == []
+
+
+@pytest.mark.parametrize("content, sentence", [
+    (b"", "is cut short"), (b"PK\x03\x04", "is no plugin bundle: it is not compressed with zstd"),
+    (b"x" * 100, "is no plugin bundle"), (None, "is cut short; fetch it again")], ids=["empty", "zip", "text", "half"])
+def test_what_is_no_bundle_is_refused(bench, content, sentence):
+    """[sdk-10] Empty, another format, half of one."""
+    bundle = bench.vendor.bundle("1.0.0")
+    bundle.write_bytes(bundle.read_bytes()[:1500] if content is None else content)
+    assert sentence in bench.ctl("install", bundle, expect=1).stderr
+    assert list(bench.plugins.iterdir()) == []
+
+
+def test_a_bomb_is_refused_before_it_fills_the_disk(bench):
+    """[sdk-10] 2 GiB of zeros in a small file: refused by its header, with nothing written."""
+    info = tarfile.TarInfo("plugin.so")
+    info.size = 2 * 1024 ** 3
+    archive = bench.vendor.folder / "bomb.tar"
+    with open(archive, "wb") as file:
+        file.write(info.tobuf())
+        file.truncate(info.size + 2048)
+    done = bench.ctl("install", bench.vendor.compressed(archive, "bomb.hawser"), expect=1)
+    assert "unpacks to more than the 512 MiB allowed; make the plugin smaller" in done.stderr
+    assert list(bench.plugins.iterdir()) == []
+
+
+def test_what_nobody_trusted_signed_is_not_installed(bench):
+    """[sdk-9] Unsigned, by a key that may not, changed after it was signed, an older signature; the sentence names the
+    bundle, not where it was unpacked."""
+    unsigned = bench.install("1.0.0", signed=False, expect=1)
+    assert f"{CLOCK}-1.0.0.hawser: " in unsigned.stderr and "the plugin is not signed" in unsigned.stderr
+    assert ".hawser-" not in unsigned.stderr.replace(f"{CLOCK}-1.0.0.hawser", "")
+    home = bench.vendor.build("1.0.0")
+    (home / "data" / "zones.txt").write_text("UTC+1\n")
+    changed = bench.ctl("install", bench.vendor.bundle_of(home, "x.hawser"), expect=1)
+    assert "data/zones.txt is not the file that was signed" in changed.stderr
+    bench.vendor.be_trusted(bench.agent, ids='["com.other.*"]')
+    other = bench.install("1.0.0", expect=1)
+    assert f"is of {CLOCK}, which key" in other.stderr and "may not sign" in other.stderr
+    assert list(bench.plugins.iterdir()) == []
+
+
+def test_verify_says_what_is_wrong_and_changes_nothing(bench):
+    """[sdk-9] A bundle or a folder: exit 0 with the key, or 1 with the rule."""
+    home = bench.vendor.build("1.0.0")
+    bundle = bench.vendor.bundle_of(home, "good.hawser")
+    for path in (home, bundle):
+        assert f"{CLOCK} 1.0.0 is verified: signed by key" in bench.ctl("verify", path).stdout
+    assert json.loads(bench.ctl("verify", bundle, "--json").stdout)["version"] == "1.0.0"
+    (home / "plugin.so").write_bytes(b"another")
+    assert "plugin.so is not the file that was signed" in bench.ctl("verify", home, expect=1).stderr
+    assert "No such file" in bench.ctl("verify", "/nowhere", expect=1).stderr
+    assert list(bench.plugins.iterdir()) == []
+
+
+def test_wrong_words_are_told(bench):
+    """[sdk-10] What is not there is neither enabled nor removed nor disabled, and the way to mend it is named."""
+    assert "is not installed; run first: hawserctl plugin install FILE" in bench.ctl("enable", CLOCK, expect=1).stderr
+    assert "is no plugin id" in bench.ctl("enable", "../x", expect=1).stderr
+    assert "is not enabled, so there is nothing to disable" in bench.ctl("disable", CLOCK, expect=1).stderr
+    assert "so there is nothing to remove" in bench.ctl("remove", CLOCK, expect=1).stderr
+    assert "is no plugin id" in bench.ctl("remove", "../../etc", expect=1).stderr
+    bench.install("1.0.0")
+    assert "is no version" in bench.ctl("remove", CLOCK, "../1.0.0", expect=1).stderr
+    assert bench.ctl("install", expect=2).returncode == 2
+    assert bench.ctl("consent", CLOCK, expect=3).returncode == 3, "only a running agent knows"
+
+
+def test_a_kill_at_any_moment_leaves_the_old_or_the_new_one(bench):
+    """[sdk-10] SIGKILL of the installation at random moments: what stands there is whole, and the next one cleans up."""
+    old, new = bench.vendor.bundle("1.0.0"), bench.vendor.bundle("1.1.0")
+    bench.ctl("install", old)
+    words = [basics.built("hawserctl"), "--socket", bench.agent.socket, "--config", bench.agent.config,
+             "--state-dir", bench.agent.state_dir, "plugin", "install", new, "--plugin-dir", bench.plugins]
+    began = time.monotonic()
+    bench.ctl("install", new)
+    whole = time.monotonic() - began
+    bench.ctl("remove", CLOCK, "1.1.0")
+    outcomes = set()
+    for attempt in range(60):
+        program = subprocess.Popen([str(word) for word in words], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        time.sleep(whole * 1.2 * attempt / 60)
+        program.send_signal(signal.SIGKILL)
+        program.wait()
+        there = bench.installed()
+        assert there in (["1.0.0"], ["1.0.0", "1.1.0"])
+        for version in there:
+            bench.ctl("verify", bench.plugins / CLOCK / version)
+        outcomes.add(len(there))
+        if len(there) == 2:
+            bench.ctl("remove", CLOCK, "1.1.0")
+    assert outcomes == {1, 2}, "the kills came before and after the rename"
+    bench.ctl("install", new)
+    assert bench.leftovers() == []
+
+
+def test_leftovers_are_cleaned_when_the_agent_starts(bench):
+    """[sdk-10] What an interrupted installation left goes with the next start."""
+    (bench.plugins / ".hawser-abc123" / "content").mkdir(parents=True)
+    bench.start()
+    assert bench.leftovers() == []
