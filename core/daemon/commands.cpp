@@ -32,8 +32,8 @@ const Commands::Row* Commands::find_row(std::string_view name) {
       {"config_show", Access::View, &Commands::config_show, nullptr},
       {"version", Access::View, &Commands::version, nullptr},
       {"log", Access::Change, &Commands::log, nullptr},  // plugins write what they like there
-      {"plugin_look", Access::Change, &Commands::plugin_look, nullptr},
-      {"plugin_consent", Access::Change, &Commands::plugin_consent, nullptr},
+      {"plugin_look", Access::Change, nullptr, &Commands::plugin_look},
+      {"plugin_consent", Access::Change, nullptr, &Commands::plugin_consent},
       {"plugin_restart", Access::Change, &Commands::plugin_restart, nullptr},
       {"plugin_release", Access::Change, &Commands::plugin_release, nullptr},
       {"reset", Access::Change, &Commands::reset, nullptr},
@@ -102,18 +102,6 @@ Commands::Answer Commands::plugin_show(const json::Object& args) {
   return plugin_details(*plugin, house_.supervisor);
 }
 
-Commands::Answer Commands::plugin_look(const json::Object& args) {
-  const auto id = json::text_member(args, "plugin");
-  if (!id) return bad_request("args.plugin must be the id of a plugin");
-  return house_.supervisor.look(*id);
-}
-
-Commands::Answer Commands::plugin_consent(const json::Object& args) {
-  const auto id = json::text_member(args, "plugin");
-  if (!id) return bad_request("args.plugin must be the id of a plugin");
-  return house_.supervisor.consent(*id);
-}
-
 Commands::Answer Commands::plugin_restart(const json::Object& args) {
   const auto id = json::text_member(args, "plugin");
   if (!id) return bad_request("args.plugin must be the id of a plugin");
@@ -177,6 +165,18 @@ Commands::Answer Commands::version(const json::Object&) {
 }
 
 Commands::Answer Commands::log(const json::Object&) { return log_report(); }
+
+void Commands::plugin_look(const json::Object& args, const control::Reply& reply) {
+  const auto id = json::text_member(args, "plugin");
+  if (!id) return reply(bad_request("args.plugin must be the id of a plugin"));
+  house_.supervisor.look(*id, reply);
+}
+
+void Commands::plugin_consent(const json::Object& args, const control::Reply& reply) {
+  const auto id = json::text_member(args, "plugin");
+  if (!id) return reply(bad_request("args.plugin must be the id of a plugin"));
+  house_.supervisor.consent(*id, reply);
+}
 
 void Commands::config_reload(const json::Object&, const control::Reply& reply) { house_.reloader.reload(reply); }
 

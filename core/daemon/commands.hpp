@@ -33,7 +33,7 @@ class Commands : public connection::Observer {
 
   static constexpr std::size_t kUnbindingsMax = 8;  // under way at a time
 
-  // From hawserctl: answers at once, but for config_reload and unbind.
+  // From hawserctl: answers at once, but for what waits: config_reload, plugin_look, plugin_consent, unbind.
   void answer(const control::Request& request, const control::Reply& reply);
 
   // From the main connection, through the inbox.
@@ -60,8 +60,6 @@ class Commands : public connection::Observer {
   Answer state(const json::Object& args);
   Answer plugin_list(const json::Object& args);
   Answer plugin_show(const json::Object& args);
-  Answer plugin_look(const json::Object& args);
-  Answer plugin_consent(const json::Object& args);
   Answer plugin_restart(const json::Object& args);
   Answer plugin_release(const json::Object& args);
   Answer reset(const json::Object& args);
@@ -71,6 +69,8 @@ class Commands : public connection::Observer {
   Answer log_level(const json::Object& args);
   Answer config_show(const json::Object& args);
   Answer version(const json::Object& args);
+  void plugin_look(const json::Object& args, const control::Reply& reply);
+  void plugin_consent(const json::Object& args, const control::Reply& reply);
   void config_reload(const json::Object& args, const control::Reply& reply);
   void unbind(const json::Object& args, const control::Reply& reply);
 

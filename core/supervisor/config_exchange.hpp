@@ -30,6 +30,7 @@ class ConfigExchange {
   ~ConfigExchange();
 
   void offer(SupervisedPlugin& plugin, config::PluginSettings settings);
+  bool is_open(const std::string& plugin) const { return open_.count(plugin) > 0; }
   void on_configured(SupervisedPlugin& plugin, const json::Object& message);  // hostile data
   // The host ended in the middle: these settings are for its next start. Nothing when no exchange was open.
   std::optional<config::PluginSettings> forget(const std::string& plugin);

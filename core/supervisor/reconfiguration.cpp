@@ -125,7 +125,7 @@ void Supervisor::remove(const std::string& id) {
   exchange_.forget(id);
   book_.remove(id);
   policies_.forget(id);
-  loop_.cancel(probation_clocks_[id]);
+  forget_probation(id);
   waiting_.erase(id);
   event_rates_.erase(id);
   plugins_.erase(id);

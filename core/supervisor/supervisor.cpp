@@ -81,13 +81,20 @@ Supervisor::Supervisor(Loop& loop, config::Settings settings, Paths paths, Cloud
                 [this](const std::string& id, const Error& why) { plugins_.at(id)->condemn(why); }),
       quarantine_(paths_.state_dir / "quarantine.json"),
       versions_(paths_.state_dir / "versions.json"),
+      look_(loop),
       actions_(loop),
       reaches_(loop),
       exchange_(loop,
                 [this](SupervisedPlugin& plugin, ConfigExchange::Outcome outcome, const config::PluginSettings& now,
                        const std::string& why) { on_offered(plugin, outcome, now, why); }) {
   if (settings_.development_mode) spdlog::warn("{}", config::kDevelopmentModeWords);
-  for (auto& found : find_plugins(paths_.plugin_dir, settings_.enabled, trust_rules())) add(select(std::move(found)));
+  for (auto& found : find_plugins(paths_.plugin_dir, settings_.enabled, trust_rules())) {
+    Candidates candidates{std::move(found), {}};
+    const auto* known = versions_.find(candidates.newest.id);
+    if (known && known->settled.version != candidates.newest.version)
+      candidates.settled = find_version(paths_.plugin_dir, candidates.newest.id, known->settled.version, trust_rules());
+    add(select(std::move(candidates)));
+  }
 }
 
 SupervisedPlugin& Supervisor::add(FoundPlugin found) {
@@ -158,8 +165,12 @@ TrustRules Supervisor::trust_rules() const {
   return {paths_.trust_dir, settings_.development_mode, std::max(std::chrono::system_clock::now(), validity_floor_)};
 }
 
-FoundPlugin Supervisor::look_again(const std::string& id) {
-  FoundPlugin found = select(find_version(paths_.plugin_dir, id, "", trust_rules()));
+FoundPlugin Supervisor::look_again(const std::string& id) { return choose(read_candidates(look_request(id))); }
+
+// With the services that others have.
+FoundPlugin Supervisor::choose(Candidates candidates) {
+  FoundPlugin found = select(std::move(candidates));
+  const std::string id = found.id;
   if (found.refusal) return found;
   for (const auto& service : found.manifest->services) {
     const auto row = book_.rows().find(service.name);

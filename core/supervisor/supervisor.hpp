@@ -136,6 +136,7 @@ class Supervisor : private SupervisedPlugin::Keeper {
   void change_version(SupervisedPlugin& plugin, FoundPlugin fresh);
   void tell_upgrade(const char* reason, const std::string& words);
   void watch_probation(SupervisedPlugin& plugin);
+  void forget_probation(const std::string& id);
   void end_probation(SupervisedPlugin& plugin);
   void fail_probation(const std::string& id, const Error& why);
   json::Object with_versions(const std::string& id, json::Object answer) const;
@@ -185,7 +186,7 @@ class Supervisor : private SupervisedPlugin::Keeper {
   VersionBook versions_;
   VersionLook look_;
   std::map<std::string, Error> waiting_;                   // by plugin: what keeps its newest version from running
-  std::map<std::string, Loop::TimerId> probation_clocks_;  // by plugin
+  std::map<std::string, Loop::TimerId> probation_clocks_;  // by plugin, of those whose running version is on probation
   std::optional<Error> safe_mode_;
   std::function<void()> safe_mode_left_;
   ActionRunner actions_;
