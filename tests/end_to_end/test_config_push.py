@@ -1,9 +1,11 @@
 """Revisions of configuration: checked, applied all or nothing, put back when something fails."""
 
 import base64
+import grp
 import hashlib
 import json
 import os
+import pwd
 import re
 import stat
 
@@ -94,6 +96,19 @@ def test_an_apply_changes_the_files_and_runs_the_action(site):
     states = [status["state"] for status in site.statuses("r1")]
     assert states == ["received", "applied", "confirmed"], states
     assert sorted(path.name for path in site.folder.iterdir()) == ["a.conf", "b.conf"], "nothing else is left there"
+
+
+def test_owner_and_group_are_names_of_the_device(site):
+    """[cfg-1] A file belongs to the user and the group that the cloud names, as this device knows them; a name that it does
+    not know is refused, and nothing is written."""
+    daemon, games = pwd.getpwnam("daemon").pw_uid, grp.getgrnam("games").gr_gid
+    site.push("r1", [file(site.a, "one\n", owner="daemon", group="games")])
+    site.wait_status("r1", "confirmed")
+    assert (site.a.stat().st_uid, site.a.stat().st_gid) == (daemon, games)
+    site.push("r2", [file(site.a, "two\n", owner="nobody-of-that-name")])
+    status = site.wait_status("r2", "rejected")
+    assert status["reason"] == "owner_unknown" and "nobody-of-that-name" in status["detail"], status
+    assert site.a.read_text() == "one\n"
 
 
 def test_a_failing_action_puts_the_old_files_back(site):

@@ -40,7 +40,7 @@ def close_into_a_long_spread(cloud, agent, code, reason, least_s=5):
                                  cloud.record.count("connect") > count, what="a wait")
         if (state["next_attempt_in_s"] or 0) > least_s:
             return count
-        cloud.record.wait("connect", count + 1)
+        cloud.record.wait("connect", count + 1, limit=least_s + 20)
         agent.wait_established()
 
 

@@ -118,7 +118,8 @@ void allow_all(Ruleset& rules, const control::Confinement& confinement, const Ow
   const auto named = [&](const std::string& path, int error) {
     if (error != 0) missing.push_back("files: no rule for " + path + ": " + std::strerror(error));
   };
-  named(own.plugin_dir, rules.allow(own.plugin_dir.c_str(), run));
+  // Below a folder that the plugin's user cannot enter, a clone in /root for example, there is nothing to allow.
+  if (const int error = rules.allow(own.plugin_dir.c_str(), run); error != EACCES) named(own.plugin_dir, error);
   named(own.state_dir, rules.allow(own.state_dir.c_str(), kRead | kWrite));
   for (const auto& rule : confinement.paths)
     named(rule.path, rules.allow_real(rule.path.c_str(), kRead | (rule.write ? kWrite : 0)));
