@@ -3,7 +3,7 @@
 # hawser_add_plugin(<target> ID <id> VERSION <version> SOURCES <file>... [LIBS <target>...] [MANIFEST <file>])
 #
 # Builds plugins/<id>/<version>/plugin.so in the build tree, beside a copy of manifest.json (by default the one in the
-# folder of the caller). The library exports hawser_plugin_v1 and nothing else. HAWSER_PLUGIN_ID and HAWSER_PLUGIN_VERSION are
+# folder of the caller) and of config.schema.json, where one lies beside that. The library exports hawser_plugin_v1 and nothing else. HAWSER_PLUGIN_ID and HAWSER_PLUGIN_VERSION are
 # defined for the sources, so that both stand in one place; the manifest is compared with them here.
 function(hawser_add_plugin target)
   cmake_parse_arguments(ARG "" "ID;VERSION;MANIFEST" "SOURCES;LIBS" ${ARGN})
@@ -28,6 +28,10 @@ function(hawser_add_plugin target)
     CXX_VISIBILITY_PRESET hidden C_VISIBILITY_PRESET hidden VISIBILITY_INLINES_HIDDEN ON
     LINK_DEPENDS ${CMAKE_CURRENT_FUNCTION_LIST_DIR}/plugin.map)
   configure_file(${ARG_MANIFEST} ${folder}/manifest.json COPYONLY)
+  cmake_path(GET ARG_MANIFEST PARENT_PATH beside)
+  if(EXISTS ${beside}/config.schema.json)
+    configure_file(${beside}/config.schema.json ${folder}/config.schema.json COPYONLY)
+  endif()
 endfunction()
 
 function(_hawser_check_manifest target manifest id version)

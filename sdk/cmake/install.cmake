@@ -22,6 +22,8 @@ install(FILES ${CMAKE_CURRENT_BINARY_DIR}/hawser-sdk.pc DESTINATION ${CMAKE_INST
 
 install(DIRECTORY include/hawser DESTINATION include COMPONENT sdk FILES_MATCHING PATTERN "*.h" PATTERN "*.hpp")
 install(DIRECTORY template DESTINATION ${sdk_folder} COMPONENT sdk)
+install(DIRECTORY examples DESTINATION ${sdk_folder} COMPONENT sdk
+        PATTERN "__pycache__" EXCLUDE PATTERN "target" EXCLUDE PATTERN "Cargo.lock" EXCLUDE PATTERN "com.example.*" EXCLUDE)
 install(DIRECTORY protocol DESTINATION ${sdk_folder} COMPONENT sdk FILES_MATCHING PATTERN "*.json")
 install(DIRECTORY testing DESTINATION ${sdk_folder} COMPONENT sdk
         FILES_MATCHING PATTERN "fake_*.cpp" PATTERN "fake_*.hpp" PATTERN "*_test.cpp" EXCLUDE

@@ -106,6 +106,7 @@ class FakeSubconnection {
   std::size_t unacknowledged_bytes() const;
 
   // ---- what the test does
+  bool is_open() const { return open_; }
   void open(std::string_view about = R"({"protocol":"test","max_message_bytes":1048576,"url":"wss://test"})");
   void close(std::string_view reason = "peer_closed", std::string_view detail = "", std::uint32_t retry_ms = 1000);
   void accept(std::uint64_t number);  // for accepts_at_once = false

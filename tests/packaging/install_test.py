@@ -146,7 +146,8 @@ def test_a_vendor_builds_with_the_installed_sdk_alone(tmp_path):
     root, work = tmp_path / "sdk", tmp_path / "work"
     install("sdk", root)
     sdk = root / "usr/share/hawser/sdk"
-    assert {path.name for path in sdk.iterdir()} == {"ABI.md", "README.md", "protocol.md", "protocol", "template", "testing"}
+    assert {path.name for path in sdk.iterdir()} == {"ABI.md", "README.md", "examples", "protocol.md", "protocol",
+                                                    "template", "testing"}
     shutil.copytree(sdk / "template", work)
     with open(work / "CMakeLists.txt", "a") as file:
         file.write("add_executable(try try.cpp)\ntarget_link_libraries(try PRIVATE HawserSDK::fake_host)\n")
