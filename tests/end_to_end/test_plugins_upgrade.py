@@ -71,6 +71,21 @@ def test_a_version_that_fails_its_probation_is_put_back(world, version, cause):
     bench.runs("2.0.0")
 
 
+def test_an_upgrade_in_the_middle_of_a_probation_goes_back_to_what_was_proved(world):
+    """[sdk-10] A second newer version comes before the first has stood its probation, and fails: the one that had proved
+    itself runs again, with the state that it saved itself."""
+    bench = Bench(world)
+    bench.begin()
+    bench.install("1.1.0")
+    bench.runs("1.1.0")
+    bench.install("1.2.0")
+    details = wait_for_event(bench, "put_back")
+    assert f"{CLOCK} 1.2.0 failed its probation, and 1.0.0 runs again" in details[0]
+    bench.runs("1.0.0")
+    assert bench.log("clock 1.0.0 starts with 2 lives") and not bench.log("clock 1.1.0 saves")
+    assert bench.installed() == ["1.0.0", "1.1.0", "1.2.0"] or bench.installed() == ["1.0.0", "1.2.0"]
+
+
 def test_release_tries_a_failed_version_again(world):
     """[sdk-10] [iso-5] What failed is released by the operator, and fails again."""
     bench = Bench(world)
