@@ -60,6 +60,26 @@ constexpr std::size_t part_bytes(int max_message_bytes) { return static_cast<std
 int config_push(Store& store, const PushOptions& options);
 int config_show(Store& store, const std::string& serial, bool json);
 
+struct SiteOptions {
+  std::string site;
+  std::vector<std::string> enable, disable, forget, config;  // config: ID=FILE.json
+};
+int site_set(Store& store, const SiteOptions& options);
+int site_show(Store& store, const std::string& site, bool json);
+int site_list(Store& store, bool json);
+
+int plugin_upload(const Settings& settings, Store& store, const std::string& file);
+int plugin_list(Store& store, bool json);
+int plugin_remove(Store& store, const std::string& id, const std::string& version);
+struct InstallOptions {
+  std::string site;                // empty: the first word is a serial
+  std::vector<std::string> words;  // [SERIAL] ID [VERSION]
+  int wait_s = 0;
+};
+int plugin_install(const Settings& settings, Store& store, const InstallOptions& options);
+// `verb`: enable, disable or restart.
+int device_plugin(Store& store, const std::string& serial, const std::string& verb, const std::string& id, int wait_s);
+
 // A sentence on standard error, and 1.
 int failed(const std::string& sentence);
 // "device X is not added" on standard error and 1, or nothing.

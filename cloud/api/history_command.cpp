@@ -37,6 +37,13 @@ Line line_of(const LinkEvent& event) {
   return {at, std::move(json)};
 }
 
+Line line_of(const OperatorAct& act) {
+  const std::string at = time_of(act.at).get<std::string>();
+  Json json = {{"side", "cloud"}, {"at", at},     {"kind", "operator"}, {"service", ""}, {"reason", ""},
+               {"detail", act.what}, {"peer", ""}, {"code", Json()},     {"by", act.who}};
+  return {at, std::move(json)};
+}
+
 std::string text_of_line(const Line& line) {
   const auto text = [&](const char* name) {
     const auto found = line.json.find(name);
@@ -51,7 +58,8 @@ std::string text_of_line(const Line& line) {
   more(text("service"));
   more(text("reason"));
   more(text("detail"));
-  if (cloud) more("from " + text("peer"));
+  if (cloud && !text("peer").empty()) more("from " + text("peer"));
+  if (!text("by").empty()) more("by " + text("by"));
   if (cloud && !line.json["code"].is_null()) more("closed with " + line.json["code"].dump());
   return printable(line.order, 64) + "  " + (cloud ? "cloud   " : "device  ") + what;
 }
@@ -63,6 +71,7 @@ int device_history(Store& store, const std::string& serial, int limit, bool json
   std::vector<Line> lines;
   for (const EventRecord& event : store.events(serial, limit)) lines.push_back(line_of(event));
   for (const LinkEvent& event : store.link_events(serial, limit)) lines.push_back(line_of(event));
+  for (const OperatorAct& act : store.acts(serial, limit)) lines.push_back(line_of(act));
   std::stable_sort(lines.begin(), lines.end(), [](const Line& a, const Line& b) { return a.order < b.order; });
   Json events = Json::array();
   for (const Line& line : lines) {

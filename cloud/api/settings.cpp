@@ -3,6 +3,7 @@
 #define TOML_HEADER_ONLY 1
 #include <Poco/Exception.h>
 #include <Poco/URI.h>
+#include <arpa/inet.h>
 #include <toml++/toml.h>
 
 #include <algorithm>
@@ -43,6 +44,11 @@ bool is_host(const std::string& text) {
   return !text.empty() && text.size() <= 253 && std::all_of(text.begin(), text.end(), [](unsigned char c) {
     return (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c == '.' || c == '-' || c == ':';
   });
+}
+
+bool is_address(const std::string& text) {
+  in6_addr ignored{};
+  return ::inet_pton(AF_INET, text.c_str(), &ignored) == 1 || ::inet_pton(AF_INET6, text.c_str(), &ignored) == 1;
 }
 
 class Reader {
@@ -254,14 +260,14 @@ class Reader {
   static void read_url(const std::string& text, VendorMicroservice& made, const Wrong& wrong) {
     try {
       const Poco::URI url(text);
-      made.host = url.getHost();
+      made.host = url.getHost() == "localhost" ? "127.0.0.1" : url.getHost();
       made.port = url.getPort();
       made.path = url.getPathEtc().empty() ? "/" : url.getPathEtc();
-      if (url.getScheme() == "ws" && is_host(made.host) && url.getUserInfo().empty() && url.getFragment().empty())
+      if (url.getScheme() == "ws" && is_address(made.host) && url.getUserInfo().empty() && url.getFragment().empty())
         return;
     } catch (const Poco::Exception&) {
     }
-    wrong("url", "is no address such as \"ws://127.0.0.1:9001/shell\"");
+    wrong("url", "is not of the form \"ws://127.0.0.1:9001/shell\", with an address in place of a name");
   }
 
   template <typename Wrong>

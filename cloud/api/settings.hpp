@@ -9,9 +9,10 @@ namespace hawser::cloud {
 // A vendor's microservice, [[microservice]]: the gateway passes subconnections on to it (promise cloud-5).
 struct VendorMicroservice {
   std::string service, protocol;
-  std::string host, path;  // of ws://host:port/path
+  std::string host, path;  // of ws://host:port/path; an address
   int port = 80;
   std::string key;  // what it knows the gateway by; empty: nothing is sent
+  bool operator==(const VendorMicroservice&) const = default;
 };
 
 // cloud.toml, checked. Read at start and at a reload.

@@ -2,6 +2,7 @@
 
 #include <spdlog/spdlog.h>
 
+#include <algorithm>
 #include <boost/asio/co_spawn.hpp>
 #include <boost/asio/detached.hpp>
 #include <boost/asio/ip/tcp.hpp>
@@ -18,6 +19,25 @@ using beast::error_code;
 namespace {
 constexpr std::size_t kBufferKept = 64 << 10;  // more is given back after a large message
 constexpr int kHangUp = 4008;
+constexpr std::size_t kReasonBytesMax = 123;  // of a Close, RFC 6455 §5.5
+
+// As much of UTF-8 as a Close holds, without half a character.
+std::string_view fitting(std::string_view reason) {
+  if (reason.size() <= kReasonBytesMax) return reason;
+  std::size_t size = kReasonBytesMax;
+  while (size > 0 && (static_cast<unsigned char>(reason[size]) & 0xc0) == 0x80) --size;
+  return reason.substr(0, size);
+}
+
+bool is_header_value(std::string_view value) {
+  return std::all_of(value.begin(), value.end(), [](char c) { return c >= ' ' && c <= '~'; });
+}
+
+std::string authority_of(const VendorMicroservice& to) {
+  const bool v6 = to.host.find(':') != to.host.npos;
+  return (v6 ? "[" + to.host + "]" : to.host) + ":" + std::to_string(to.port);
+}
+
 }  // namespace
 
 template <typename Stream>
@@ -74,26 +94,28 @@ asio::awaitable<std::string> BeastPeer<Stream>::open(const DialOrder& order) {
   const auto fault = [](const char* step, const error_code& error) {
     return std::string(step) + ": " + error.message();
   };
+  for (const auto& [name, value] : order.headers)
+    if (!is_header_value(value)) co_return name + " would hold what no header may";
   error_code error;
   auto& socket = beast::get_lowest_layer(stream_);
   socket.expires_after(std::chrono::seconds(kHandshakeSeconds));
-  asio::ip::tcp::resolver resolver(stream_.get_executor());
-  const auto found = co_await resolver.async_resolve(order.to.host, std::to_string(order.to.port),
-                                                     asio::redirect_error(asio::use_awaitable, error));
-  if (error) co_return fault("name", error);
-  co_await socket.async_connect(found, asio::redirect_error(asio::use_awaitable, error));
+  // An address (settings): a resolver would make all wait for one name, and for longer than any limit of ours.
+  const asio::ip::tcp::endpoint to(asio::ip::make_address(order.to.host), static_cast<unsigned short>(order.to.port));
+  co_await socket.async_connect(to, asio::redirect_error(asio::use_awaitable, error));
   if (error) co_return fault("connect", error);
+  if (given_up_) co_return "connect: more was to be sent meanwhile than is kept";
   set_options(true);
   stream_.set_option(websocket::stream_base::decorator([&order](websocket::request_type& request) {
     request.set(beast::http::field::sec_websocket_protocol, order.subprotocol);
     for (const auto& [name, value] : order.headers) request.set(name, value);
   }));
   websocket::response_type answer;
-  co_await stream_.async_handshake(answer, order.to.host + ":" + std::to_string(order.to.port), order.to.path,
+  co_await stream_.async_handshake(answer, authority_of(order.to), order.to.path,
                                    asio::redirect_error(asio::use_awaitable, error));
   if (error) co_return fault("upgrade", error) + ", HTTP " + std::to_string(answer.result_int());
   if (answer[beast::http::field::sec_websocket_protocol] != order.subprotocol)
     co_return "upgrade: it does not speak " + order.subprotocol;
+  if (given_up_) co_return "upgrade: more was to be sent meanwhile than is kept";
   co_return std::string();
 }
 
@@ -125,17 +147,23 @@ asio::awaitable<void> BeastPeer<Stream>::read_until_end(Conversation& conversati
   while (co_await read_message(most)) {
     const std::int64_t began = Now::real().mono;
     deliver(conversation);
-    co_await leave_room(began);
+    co_await leave_room(conversation, began);
   }
 }
 
 template <typename Stream>
-asio::awaitable<void> BeastPeer<Stream>::leave_room(std::int64_t began_ms) {
+asio::awaitable<void> BeastPeer<Stream>::leave_room(const Conversation& conversation, std::int64_t began_ms) {
   const std::int64_t took = Now::real().mono - began_ms;
-  if (took < kLongMessageMs || closing_ || given_up_) co_return;
+  if (took >= kLongMessageMs) co_await pause(took);
+  while (!closing_ && !given_up_ && conversation.is_behind()) co_await pause(kBehindMs);
+}
+
+template <typename Stream>
+asio::awaitable<void> BeastPeer<Stream>::pause(std::int64_t ms) {
+  if (closing_ || given_up_) co_return;
   error_code ignored;
-  asio::steady_timer pause(stream_.get_executor(), std::chrono::milliseconds(took));
-  co_await pause.async_wait(asio::redirect_error(asio::use_awaitable, ignored));
+  asio::steady_timer timer(stream_.get_executor(), std::chrono::milliseconds(ms));
+  co_await timer.async_wait(asio::redirect_error(asio::use_awaitable, ignored));
 }
 
 template <typename Stream>
@@ -189,8 +217,9 @@ void BeastPeer<Stream>::enqueue(std::string bytes, bool text) {
 template <typename Stream>
 void BeastPeer<Stream>::close(int code, std::string_view reason) {
   if (closing_ || given_up_) return;
-  closing_ = websocket::close_reason(static_cast<websocket::close_code>(code),
-                                     beast::string_view(reason.data(), reason.size()));
+  const std::string_view words = fitting(reason);
+  closing_ =
+      websocket::close_reason(static_cast<websocket::close_code>(code), beast::string_view(words.data(), words.size()));
   if (code == kHangUp) limit_write(kSilentCloseSeconds);  // also of what is being written, which may never get through
   wake_.cancel();
 }

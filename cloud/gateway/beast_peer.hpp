@@ -32,6 +32,7 @@ class BeastPeer final : public Peer, public std::enable_shared_from_this<BeastPe
  public:
   static constexpr std::size_t kQueueBytesMax = 24 << 20;  // three times what a grant allows in flight
   static constexpr std::size_t kQueueMessagesMax = 16'384;
+  static constexpr std::size_t kMessageCost = 256;  // of a message that waits, besides its bytes
   static constexpr std::size_t kFrameBytesMax = 64 << 10;
   static constexpr int kWriteSeconds = 30;
   static constexpr int kHandshakeSeconds = 5;    // opening, and closing
@@ -39,6 +40,7 @@ class BeastPeer final : public Peer, public std::enable_shared_from_this<BeastPe
   static constexpr int kSilentCloseSeconds = 1;  // closing on a peer that has been silent for too long
   // A message that took longer makes its connection wait as long again: one peer gets half of the thread at most.
   static constexpr int kLongMessageMs = 20;
+  static constexpr int kBehindMs = 20;  // then it is looked again whether the conversation is still behind
 
   BeastPeer(Stream stream, std::string address);
 
@@ -50,6 +52,7 @@ class BeastPeer final : public Peer, public std::enable_shared_from_this<BeastPe
   void send_text(std::string text) override { enqueue(std::move(text), true); }
   void send_binary(std::string bytes) override { enqueue(std::move(bytes), false); }
   void close(int code, std::string_view reason) override;
+  std::size_t queued_bytes() const override { return queue_bytes_ + kMessageCost * queue_.size(); }
   const std::string& address() const override { return address_; }
   std::int64_t last_inbound_ms() const override { return last_inbound_ms_; }
 
@@ -63,7 +66,8 @@ class BeastPeer final : public Peer, public std::enable_shared_from_this<BeastPe
   boost::asio::awaitable<std::string> open(const DialOrder& order);  // what went wrong, or nothing
   boost::asio::awaitable<void> talk(Conversation& conversation);
   boost::asio::awaitable<void> read_until_end(Conversation& conversation);
-  boost::asio::awaitable<void> leave_room(std::int64_t began_ms);
+  boost::asio::awaitable<void> leave_room(const Conversation& conversation, std::int64_t began_ms);
+  boost::asio::awaitable<void> pause(std::int64_t ms);
   boost::asio::awaitable<bool> read_message(std::size_t most);
   boost::asio::awaitable<void> write_until_end();
   boost::asio::awaitable<void> write_one();

@@ -1,11 +1,15 @@
 #pragma once
 
 #include <string>
+#include <string_view>
 
 #include "cloud/gateway/strict_json.hpp"
 
 // One HTTP exchange as plain values, so that what answers it needs no socket.
 namespace hawser::cloud {
+
+// Behind it the token of a plugin's bundle; on the connection port, without authorization.
+inline constexpr std::string_view kPluginPrefix = "/hawser/v1/plugin/";
 
 struct Request {
   std::string method, path;  // without query; a query is a fault

@@ -11,6 +11,7 @@
 #include <boost/beast/http/read.hpp>
 #include <boost/beast/http/write.hpp>
 
+#include "cloud/gateway/beast_download.hpp"
 #include "cloud/gateway/beast_http.hpp"
 #include "cloud/gateway/beast_upload.hpp"
 #include "cloud/gateway/process.hpp"
@@ -179,6 +180,10 @@ asio::awaitable<void> HttpServer::serve(tcp::socket socket, std::string address,
     }
     HttpRequest request = parser.release();
     const Request asked = plain(request, address);
+    if (!authentication_port && asked.method == "GET" && asked.path.starts_with(kPluginPrefix)) {
+      co_await give_plugin(stream, asked.path.substr(kPluginPrefix.size()));
+      co_return;
+    }
     Response response;
     if (!authentication_port && asked.path.starts_with("/hawser/")) {
       Upgrade upgrade = guarded_upgrade(asked);
@@ -210,6 +215,18 @@ asio::awaitable<void> HttpServer::take_upload(TlsStream& stream, beast::flat_buf
     response = refusal(unknown ? 404 : 503, upload.error().code, upload.error().message, unknown ? 0 : kRetryAfterS);
   }
   co_await answer_and_linger(stream, response);
+}
+
+asio::awaitable<void> HttpServer::give_plugin(TlsStream& stream, std::string token) {
+  const auto file = guarded_plugin_bundle(token);
+  std::optional<Response> instead;
+  if (file) {
+    instead = co_await send_file(stream, *file);
+  } else {
+    const bool unknown = file.error().code == "not_found";
+    instead = refusal(unknown ? 404 : 503, file.error().code, file.error().message, unknown ? 0 : kRetryAfterS);
+  }
+  if (instead) co_await answer_and_linger(stream, *instead);
 }
 
 // The request could not be read: said where there is somebody to read it, and lingered so that the answer arrives.
@@ -262,6 +279,15 @@ Result<Upload> HttpServer::guarded_begin_upload(const std::string& token) {
     return hub_.begin_upload(token);
   } catch (const std::exception& error) {
     spdlog::error("an upload: {}", error.what());
+    return Error{"unavailable", "the store does not answer"};
+  }
+}
+
+Result<std::string> HttpServer::guarded_plugin_bundle(const std::string& token) {
+  try {
+    return hub_.plugin_bundle(token);
+  } catch (const std::exception& error) {
+    spdlog::error("a plugin: {}", error.what());
     return Error{"unavailable", "the store does not answer"};
   }
 }

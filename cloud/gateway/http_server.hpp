@@ -49,11 +49,13 @@ class HttpServer {
   awaitable<void> accept(Tcp::acceptor acceptor, bool authentication_port);
   awaitable<void> serve(Tcp::socket socket, std::string address, std::string source, bool authentication_port);
   awaitable<void> take_upload(TlsStream& stream, boost::beast::flat_buffer& buffer, Parser&& parser);
+  awaitable<void> give_plugin(TlsStream& stream, std::string token);
   awaitable<void> answer_fault(TlsStream& stream, boost::beast::error_code error, bool uploading);
   awaitable<void> answer_and_linger(TlsStream& stream, Response response);
   Response guarded_handle(const Request& request, bool authentication_port);
   Upgrade guarded_upgrade(const Request& request);
   Result<Upload> guarded_begin_upload(const std::string& token);
+  Result<std::string> guarded_plugin_bundle(const std::string& token);
 
   boost::asio::io_context& context_;
   const Settings& settings_;

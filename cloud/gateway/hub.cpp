@@ -105,6 +105,13 @@ Result<Upload> Hub::begin_upload(const std::string& token) {
   return Upload::begin(settings_, store_, token, now().wall);
 }
 
+Result<std::string> Hub::plugin_bundle(const std::string& token) {
+  if (draining_) return Error{"unavailable", "this cloud is going down"};
+  const auto bundle = store_.plugin_bundle_at(token);
+  if (!bundle) return Error{"not_found", "no plugin is here, or no longer"};
+  return bundle->file;
+}
+
 Upgrade Hub::upgrade_main(const Request& request) {
   const auto refuse = [](Response response) { return Upgrade{std::move(response), {}, {}}; };
   if (auto refused = common_refusal(request)) return refuse(*refused);
@@ -248,6 +255,13 @@ void Hub::drain_step() {
   commits_.flush(now());
   for (auto at = leaving_.begin(); at != due; at = leaving_.erase(at))
     if (const auto session = at->second.lock()) session->end(1012, "restarting");
+}
+
+void Hub::microservices_changed() {
+  const auto subconnections = subconnections_;
+  for (const auto& [key, session] : subconnections) session->settings_changed();
+  const auto mains = mains_;
+  for (const auto& [serial, session] : mains) session->microservices_changed();
 }
 
 void Hub::close_all(int code, const std::string& reason) {

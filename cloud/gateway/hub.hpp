@@ -46,6 +46,8 @@ class Hub {
   Response handle(const Request& request, bool authentication_port);
   Upgrade upgrade(const Request& request);
   Result<Upload> begin_upload(const std::string& token);
+  // The file of a plugin's bundle. not_found, unavailable.
+  Result<std::string> plugin_bundle(const std::string& token);
 
   void tick();        // about once a second: hang-ups, deadlines, expiring grants
   void poll_store();  // every 200 ms at the latest: what operators' commands changed
@@ -55,6 +57,7 @@ class Hub {
   void drain(int retry_after_s, int spread_s);
   void drain_step();
   void close_all(int code, const std::string& reason);
+  void microservices_changed();  // settings.microservices are others now
   bool idle() const { return mains_.empty() && subconnections_.empty(); }
 
   // For conversations.
@@ -62,6 +65,7 @@ class Hub {
   Store& store() { return store_; }
   GroupCommit& commits() { return commits_; }
   Now now() const { return clock_(); }
+  const VendorMicroservice* vendor_microservice(const std::string& service) const;
   // The subprotocol of a service that this cloud has.
   std::optional<std::string> protocol(const std::string& service) const;
   std::shared_ptr<Peer> dial(DialOrder order, std::shared_ptr<Conversation> conversation) {
@@ -83,7 +87,6 @@ class Hub {
   // Without a main connection nobody can be told of a revocation: what an operator took away is closed at once.
   void close_disabled(const std::string& serial);
   const Microservice* microservice(const std::string& service) const;
-  const VendorMicroservice* vendor_microservice(const std::string& service) const;
   std::shared_ptr<Conversation> serve(Peer& peer, const TokenRecord& token);
   Upgrade upgrade_main(const Request& request);
   Upgrade upgrade_service(const Request& request, const std::string& service);

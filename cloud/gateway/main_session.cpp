@@ -14,6 +14,9 @@ namespace hawser::cloud {
 namespace {
 
 constexpr std::size_t kEventsPerReport = 100;
+constexpr std::size_t kProfilePluginsMax = 64;
+constexpr std::size_t kDetailBytesMax = 4096;
+constexpr std::size_t kAnswerShownMax = 512;
 constexpr const char* kDisabled = "not_enabled_for_site";
 constexpr std::array kKinds = {"up",     "down",      "failover", "service_state", "plugin_state", "quarantine",
                                "config", "threshold", "dropped",  "twin",          "security"};
@@ -70,7 +73,8 @@ void MainSession::on_text(std::string_view text) {
       {"subconnection_request", &MainSession::subconnection_request},
       {"report", &MainSession::report},
       {"unbind", &MainSession::unbind},
-      {"command_result", &MainSession::command_result}};
+      {"command_result", &MainSession::command_result},
+      {"site_profile_result", &MainSession::site_profile_result}};
   const auto message = parse_strict(text);
   if (!message) {
     spdlog::warn("{}: main connection: {}", serial(), message.error().message);
@@ -194,7 +198,14 @@ void MainSession::command_result(const Json& message) {
     text_if_any(message["error"], "message", 4096);
     result = message["error"];
   }
-  if (!hub_.store().answer_command(serial(), id, ok, result.dump())) ++ignored_;
+  const auto command = hub_.store().command(serial(), id);
+  if (!hub_.store().answer_command(serial(), id, ok, result.dump())) {
+    ++ignored_;
+  } else if (command && command->name.starts_with("plugin_")) {
+    const std::string words =
+        ok ? "done" : "refused: " + printable(text_if_any(result, "message", 4096), kAnswerShownMax);
+    hub_.store().note_act(serial(), {hub_.now().wall, "the device", "answers " + command->name + ": " + words});
+  }
   commands_sent_.erase(id);
 }
 
@@ -233,7 +244,45 @@ void MainSession::store_changed() {
     return end(4001, "token_withdrawn");
   }
   follow_services();
+  follow_site(device->site);
   send_commands(false);
+}
+
+// A device that moved to another site registers anew, so this connection has one.
+void MainSession::follow_site(const std::string& site) {
+  const auto profile = hub_.store().site(site);
+  if (!profile || (profile->site == profile_site_ && profile->revision == profile_revision_)) return;
+  profile_id_ = random_uuid();
+  profile_site_ = site;
+  profile_revision_ = profile->revision;
+  send({{"type", "site_profile"},
+        {"id", profile_id_},
+        {"site", site},
+        {"revision", profile->revision},
+        {"plugins", Json::parse(profile->plugins)}});
+}
+
+void MainSession::site_profile_result(const Json& message) {
+  const std::string id = text_of(message, "id"), reason = text_if_any(message, "reason");
+  const std::int64_t revision = integer_of(message, "revision", 0);
+  Json plugins = Json::array();
+  for (const Json& entry : array_of(message, "plugins", kProfilePluginsMax)) {
+    if (!entry.is_object()) throw SchemaFault("plugins has an element that is no object");
+    plugins.push_back({{"id", text_of(entry, "id")},
+                       {"state", text_of(entry, "state")},
+                       {"reason", text_if_any(entry, "reason")},
+                       {"detail", text_if_any(entry, "detail", kDetailBytesMax)}});
+  }
+  if (id != profile_id_) {  // of an earlier one
+    ++ignored_;
+    return;
+  }
+  if (!reason.empty())
+    spdlog::warn(
+        "{}: revision {} of its site's profile is not taken: {}; it has revision {}, and the next site set "
+        "goes beyond it",
+        serial(), profile_revision_, printable(reason), revision);
+  hub_.store().note_profile_result(serial(), profile_site_, {revision, plugins.dump(), reason, hub_.now().wall});
 }
 
 // Its outbox stays at the device; who does not leave within the time of the protocol is closed from here.
@@ -254,6 +303,10 @@ void MainSession::send_update() {
   Json refused = Json::array();
   Json grants = make_grants(refused);
   send({{"type", "subconnection_update"}, {"grants", grants}});
+}
+
+void MainSession::microservices_changed() {
+  if (ended_.empty() && grants_issued_ms_ != 0) send_update();
 }
 
 void MainSession::drain(int retry_after_s, int spread_s) {

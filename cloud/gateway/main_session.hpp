@@ -26,6 +26,7 @@ class MainSession final : public Conversation, public std::enable_shared_from_th
 
   void tick(Now now);
   void store_changed();
+  void microservices_changed();  // its grants may be others now
   void drain(int retry_after_s, int spread_s);
   // `detail` follows the reason in the close frame, and stands in the history.
   void end(int code, const std::string& reason, const std::string& detail = {});
@@ -39,10 +40,12 @@ class MainSession final : public Conversation, public std::enable_shared_from_th
   void report(const Json& message);
   void unbind(const Json& message);
   void command_result(const Json& message);
+  void site_profile_result(const Json& message);
 
   Json make_grants(Json& refused);
   void send_update();
   void follow_services();
+  void follow_site(const std::string& site);
   void send(const Json& message);
   void send_commands(bool again);
 
@@ -54,6 +57,8 @@ class MainSession final : public Conversation, public std::enable_shared_from_th
   std::int64_t grants_issued_ms_ = 0;  // 0: none yet
   std::int64_t commands_sent_ms_ = 0;
   std::set<std::string> commands_sent_;
+  std::string profile_id_, profile_site_;  // of the newest site_profile sent; empty: none yet
+  std::int64_t profile_revision_ = 0;
   std::set<std::string> disabled_;               // services that an operator took from it
   std::map<std::string, std::int64_t> revoked_;  // since when, of those that may still be open
   std::uint64_t ignored_ = 0;                    // messages of unknown type

@@ -14,8 +14,9 @@ class Peer {
   // Queued without waiting; a queue over its limit ends the connection.
   virtual void send_text(std::string text) = 0;
   virtual void send_binary(std::string bytes) = 0;
-  // After what is queued. Later messages in either direction are dropped.
+  // After what is queued. Later messages in either direction are dropped. A reason longer than a Close holds is cut.
   virtual void close(int code, std::string_view reason) = 0;
+  virtual std::size_t queued_bytes() const = 0;  // what waits to be sent, with its cost
   virtual const std::string& address() const = 0;
   virtual std::int64_t last_inbound_ms() const = 0;  // monotonic
 };
@@ -25,6 +26,8 @@ class Conversation {
  public:
   virtual ~Conversation() = default;
   virtual std::size_t message_bytes_max() const = 0;
+  // While true nothing more is read: what it passes on piles up elsewhere.
+  virtual bool is_behind() const { return false; }
   virtual void on_open() = 0;
   virtual void on_text(std::string_view text) = 0;
   virtual void on_binary(std::string_view bytes) = 0;

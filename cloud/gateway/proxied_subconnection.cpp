@@ -28,6 +28,10 @@ class ProxiedSubconnection::Upstream final : public Conversation {
     const auto device = device_.lock();
     return device ? device->message_bytes_max() : 0;
   }
+  bool is_behind() const override {
+    const auto device = device_.lock();
+    return device && device->peer_.queued_bytes() > kBehindBytes;
+  }
   void on_open() override {
     if (const auto device = device_.lock()) device->upstream_open();
   }
@@ -83,7 +87,13 @@ void ProxiedSubconnection::upstream_closed(int code, std::string_view words) {
                printable(words, kWordsShownMax));
   if (!can_be_sent(code))
     return end(code == kNoClose ? kTryAgain : 1011, code == kNoClose ? "try_again" : "server_error");
-  end(code, printable(words, kWordsShownMax));
+  end(code, std::string(words));
+}
+
+// Where its microservice is another now, or gone, the device dials again, or hears that the service is not here.
+void ProxiedSubconnection::settings_changed() {
+  const auto* now = hub_.vendor_microservice(service());
+  if (!now || *now != to_) end(1012, "restarting");
 }
 
 void ProxiedSubconnection::store_changed() {
@@ -99,7 +109,7 @@ void ProxiedSubconnection::tick(Now now) {
 
 void ProxiedSubconnection::end(int code, const std::string& reason) {
   if (!ended_.empty()) return;
-  ended_ = reason.empty() ? reason_of_close(code, "") : reason;
+  ended_ = reason.empty() ? reason_of_close(code, "") : printable(reason, kWordsShownMax);
   peer_.close(code, reason);
   if (upstream_) upstream_->close(can_be_sent(code) ? code : 1001, reason);
 }
@@ -107,7 +117,7 @@ void ProxiedSubconnection::end(int code, const std::string& reason) {
 void ProxiedSubconnection::on_closed(int code, std::string_view words) {
   gone_ = true;
   hub_.left(*this);
-  if (upstream_) upstream_->close(can_be_sent(code) ? code : 1001, printable(words, kWordsShownMax));
+  if (upstream_) upstream_->close(can_be_sent(code) ? code : 1001, words);
   const std::string reason = ended_.empty() ? reason_of_close(code, words) : ended_;
   spdlog::info("{}/{} disconnected: {} (close code {})", serial(), service(), reason, code);
   hub_.store().note_link(serial(), token_.generation,

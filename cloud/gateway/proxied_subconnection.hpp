@@ -16,13 +16,17 @@ class ProxiedSubconnection final : public ServiceSession, public std::enable_sha
   ProxiedSubconnection(Hub& hub, Peer& peer, TokenRecord token, const VendorMicroservice& to)
       : ServiceSession(std::move(token)), hub_(hub), peer_(peer), to_(to) {}
 
+  static constexpr std::size_t kBehindBytes = 4 << 20;  // queued at one end: then the other is not read
+
   std::size_t message_bytes_max() const override;
+  bool is_behind() const override { return upstream_ && upstream_->queued_bytes() > kBehindBytes; }
   void on_open() override;
   void on_text(std::string_view text) override;
   void on_binary(std::string_view bytes) override;
   void on_closed(int code, std::string_view words) override;
 
   void tick(Now now) override;
+  void settings_changed() override;
   void store_changed() override;
   void end(int code, const std::string& reason) override;
 

@@ -21,12 +21,25 @@ bool is_digest(const std::string& text) {
          });
 }
 
+// As a manifest's id: words of a-z, 0-9 and _, with points between. It goes into a header for a microservice.
+bool is_plugin_id(const std::string& id) {
+  bool word = false, point = false;
+  for (const char c : id) {
+    const bool good = (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c == '_';
+    if (!good && (c != '.' || !word)) return false;
+    point |= c == '.';
+    word = good;
+  }
+  return word && point;
+}
+
 ServiceRecord read_service(const Json& entry, Millis now) {
   if (!entry.is_object()) throw SchemaFault("services has an element that is no object");
   ServiceRecord service;
   service.service = text_of(entry, "service", 1, 64);
   if (!is_service_name(service.service)) throw SchemaFault("service has other characters than a-z 0-9 _");
   service.plugin = text_of(entry, "plugin");
+  if (!is_plugin_id(service.plugin)) throw SchemaFault("plugin is no id, as in acme.shell");
   service.version = text_of(entry, "version");
   service.digest = text_of(entry, "digest");
   if (!is_digest(service.digest)) throw SchemaFault("digest is not sha256: and 64 hex digits");

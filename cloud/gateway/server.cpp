@@ -54,7 +54,8 @@ class Server {
   }
 
   int run() {
-    raise_descriptor_limit(settings_.connections);
+    // One more for each subconnection that is passed on.
+    raise_descriptor_limit(settings_.connections * (settings_.microservices.empty() ? 1 : 2));
     settings_.authentication_port = http_.listen(settings_.authentication_port, true);
     settings_.connection_port = http_.listen(settings_.connection_port, false);
     spawn(every(kTick, [this] {
@@ -165,7 +166,9 @@ class Server {
       next.max_message_bytes = settings_.max_message_bytes;
       next.max_in_flight_messages = settings_.max_in_flight_messages;
       next.max_in_flight_bytes = settings_.max_in_flight_bytes;
+      const bool others = next.microservices != settings_.microservices;
       settings_ = next;
+      if (others) hub_.microservices_changed();
       http_.set_certificate(std::move(tls));
       spdlog::set_level(spdlog::level::from_str(settings_.log_level));
       spdlog::info("reloaded: the certificate, names, limits and spreads of the file are in force");

@@ -13,8 +13,9 @@ class ServiceSession : public Conversation {
  public:
   explicit ServiceSession(TokenRecord token) : token_(std::move(token)) {}
 
-  virtual void tick(Now now) = 0;    // about once a second
-  virtual void store_changed() = 0;  // an operator's command changed something about its device
+  virtual void tick(Now now) = 0;     // about once a second
+  virtual void settings_changed() {}  // the configuration was read again
+  virtual void store_changed() = 0;   // an operator's command changed something about its device
   virtual void end(int code, const std::string& reason) = 0;
 
   const std::string& serial() const { return token_.serial; }

@@ -80,6 +80,38 @@ struct CommandRecord {
   std::string result;
 };
 
+// What the plugins of a site's devices are to do.
+struct SiteRecord {
+  std::string site;
+  std::int64_t revision = 0;
+  std::string plugins = "[]";  // JSON, as site_profile has it
+  Millis changed_at = 0;
+  std::string changed_by;
+};
+
+// What a device made of its site's profile.
+struct ProfileResult {
+  std::int64_t revision = 0;
+  std::string plugins = "[]";  // JSON, as site_profile_result has it
+  std::string reason;
+  Millis at = 0;
+};
+
+struct PluginBundle {
+  std::string plugin, version, sha256;
+  std::string token;  // of the path at which devices get it
+  std::string file;
+  std::int64_t bytes = 0;
+  Millis added_at = 0;
+  std::string added_by;
+};
+
+// What an operator did to a device, or the device answered to it.
+struct OperatorAct {
+  Millis at = 0;
+  std::string who, what;
+};
+
 enum class UnbindOutcome { Done, CodeWrong, CodeExpired, CodeUsed, TooMany };
 
 struct StreamKey {

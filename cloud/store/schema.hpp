@@ -3,7 +3,7 @@
 namespace hawser::cloud {
 
 // Each version of the database adds a script of its own; none is ever changed.
-inline constexpr int kSchemaVersion = 3;
+inline constexpr int kSchemaVersion = 4;
 
 inline constexpr const char* kSchema1 = R"sql(
 CREATE TABLE IF NOT EXISTS device(
@@ -103,6 +103,26 @@ CREATE TABLE upload(
   hash TEXT PRIMARY KEY, serial TEXT NOT NULL, state TEXT NOT NULL, path TEXT NOT NULL DEFAULT '',
   reason TEXT NOT NULL DEFAULT '', bytes INTEGER NOT NULL DEFAULT 0, expires_at INTEGER NOT NULL) WITHOUT ROWID;
 CREATE TABLE change(number INTEGER PRIMARY KEY AUTOINCREMENT, serial TEXT NOT NULL);
+)sql";
+
+// Operators drive plugins: profiles of sites and what devices made of them, bundles to install, and who did what.
+inline constexpr const char* kSchema4 = R"sql(
+CREATE TABLE site(
+  site TEXT PRIMARY KEY, revision INTEGER NOT NULL, plugins TEXT NOT NULL, changed_at INTEGER NOT NULL,
+  changed_by TEXT NOT NULL) WITHOUT ROWID;
+CREATE INDEX device_site ON device(site);
+CREATE TABLE profile_result(
+  serial TEXT PRIMARY KEY, site TEXT NOT NULL, revision INTEGER NOT NULL, plugins TEXT NOT NULL, reason TEXT NOT NULL,
+  at INTEGER NOT NULL) WITHOUT ROWID;
+CREATE TABLE plugin_bundle(
+  plugin TEXT NOT NULL, version TEXT NOT NULL, sha256 TEXT NOT NULL, token TEXT NOT NULL, file TEXT NOT NULL,
+  bytes INTEGER NOT NULL, added_at INTEGER NOT NULL, added_by TEXT NOT NULL,
+  PRIMARY KEY(plugin, version)) WITHOUT ROWID;
+CREATE UNIQUE INDEX plugin_bundle_token ON plugin_bundle(token);
+CREATE TABLE operator_act(
+  number INTEGER PRIMARY KEY, serial TEXT NOT NULL, at INTEGER NOT NULL, who TEXT NOT NULL, what TEXT NOT NULL);
+CREATE INDEX operator_act_of ON operator_act(serial, number);
+CREATE INDEX operator_act_age ON operator_act(at);
 )sql";
 
 }  // namespace hawser::cloud

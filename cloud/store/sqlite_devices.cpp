@@ -81,7 +81,8 @@ void SqliteStore::remove_rows_of(const std::string& serial) {
         "DELETE FROM text WHERE serial=?", "DELETE FROM metric WHERE serial=?", "DELETE FROM log WHERE serial=?",
         "DELETE FROM log_use WHERE serial=?", "DELETE FROM revision WHERE serial=?",
         "DELETE FROM link_event WHERE serial=?", "DELETE FROM service_off WHERE serial=?",
-        "DELETE FROM upload WHERE serial=?"})
+        "DELETE FROM upload WHERE serial=?", "DELETE FROM profile_result WHERE serial=?",
+        "DELETE FROM operator_act WHERE serial=?"})
     database_.run(sql, serial);
 }
 
@@ -114,6 +115,14 @@ std::vector<DeviceRecord> SqliteStore::devices() {
   static const std::string sql = std::string(kDeviceColumns) + " ORDER BY serial";
   std::vector<DeviceRecord> found;
   database_.query(sql, [&](const Row& row) { found.push_back(device_of(row)); });
+  return found;
+}
+
+std::vector<DeviceRecord> SqliteStore::devices_of(const std::string& site) {
+  static const std::string sql = std::string(kDeviceColumns) + " WHERE site=? ORDER BY serial";
+  std::vector<DeviceRecord> found;
+  database_.query(
+      sql, [&](const Row& row) { found.push_back(device_of(row)); }, site);
   return found;
 }
 

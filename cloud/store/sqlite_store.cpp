@@ -27,6 +27,7 @@ SqliteStore::SqliteStore(const std::string& path) : database_(path), vault_(path
     database_.script(kSchema3);
     seal_passwords();
   }
+  if (found < 4) database_.script(kSchema4);
   database_.script(("PRAGMA user_version=" + std::to_string(kSchemaVersion)).c_str());
   transaction.commit();
 }
@@ -139,6 +140,7 @@ void SqliteStore::clean(Millis now) {
   database_.run("DELETE FROM token WHERE expires_at<?", now);
   database_.run("DELETE FROM upload WHERE expires_at<?", now - kOldCodeKept);
   database_.run("DELETE FROM change WHERE number<=(SELECT max(number) FROM change)-?", kChangesKept);
+  database_.run("DELETE FROM operator_act WHERE at<?", now - kActAgeMax);
   database_.run("DELETE FROM event WHERE received_at<?", now - kEventAgeMax);
   database_.run("DELETE FROM unbinding_code WHERE expires_at<?", now - kOldCodeKept);
   database_.run("DELETE FROM unbinding_failure WHERE at<?", now - kHour);

@@ -14,6 +14,7 @@ namespace hawser::cloud {
 class SqliteStore final : public Store {
  public:
   static constexpr Millis kEventAgeMax = 7LL * 24 * 3600 * 1000;
+  static constexpr Millis kActAgeMax = 90LL * 24 * 3600 * 1000;
   static constexpr int kEventsPerDeviceMax = 20'000;
   static constexpr int kNackedKept = 1000;
   static constexpr int kStreamsPerServiceMax = 8;     // streams of one service that are remembered
@@ -59,6 +60,21 @@ class SqliteStore final : public Store {
   std::optional<std::string> take_upload(const std::string& hash, Millis now) override;
   bool finish_upload(const std::string& hash, const UploadRecord& outcome) override;
   std::optional<UploadRecord> upload(const std::string& hash) override;
+
+  Result<SiteRecord> edit_site(const std::string& site, const EditPlugins& edit, const std::string& who,
+                               Millis now) override;
+  std::optional<SiteRecord> site(const std::string& site) override;
+  std::vector<SiteRecord> sites() override;
+  std::vector<DeviceRecord> devices_of(const std::string& site) override;
+  void note_profile_result(const std::string& serial, const std::string& site, const ProfileResult& result) override;
+  std::optional<ProfileResult> profile_result(const std::string& serial) override;
+  Status add_plugin_bundle(const PluginBundle& bundle) override;
+  std::vector<PluginBundle> plugin_bundles() override;
+  std::optional<PluginBundle> plugin_bundle(const std::string& plugin, const std::string& version) override;
+  std::optional<PluginBundle> plugin_bundle_at(const std::string& token) override;
+  bool remove_plugin_bundle(const std::string& plugin, const std::string& version) override;
+  void note_act(const std::string& serial, const OperatorAct& act) override;
+  std::vector<OperatorAct> acts(const std::string& serial, int last) override;
 
   InboundStream inbound(const StreamKey& key) override;
   void commit_received(std::span<const ReceivedMessage> group, Millis now) override;

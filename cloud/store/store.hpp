@@ -78,6 +78,32 @@ class Store {
   virtual bool finish_upload(const std::string& hash, const UploadRecord& outcome) = 0;  // false: its device is gone
   virtual std::optional<UploadRecord> upload(const std::string& hash) = 0;
 
+  // Profiles of sites. `edit` makes the new plugins of the old ones, or refuses; the revision rises by one, and beyond
+  // whatever a device of the site says it has. Nobody comes between.
+  using EditPlugins = std::function<Result<std::string>(const std::string& plugins)>;
+  virtual Result<SiteRecord> edit_site(const std::string& site, const EditPlugins& edit, const std::string& who,
+                                       Millis now) = 0;
+  virtual std::optional<SiteRecord> site(const std::string& site) = 0;
+  virtual std::vector<SiteRecord> sites() = 0;
+  virtual std::vector<DeviceRecord> devices_of(const std::string& site) = 0;
+  virtual void note_profile_result(const std::string& serial, const std::string& site,
+                                   const ProfileResult& result) = 0;  // quick
+  virtual std::optional<ProfileResult> profile_result(const std::string& serial) = 0;
+
+  // Plugins to install. add_plugin_bundle is refused above the limits, and for a version that is there.
+  static constexpr int kPluginBundlesMax = 256;
+  static constexpr std::int64_t kPluginBundleBytesMax = std::int64_t{4} << 30;  // of all
+  virtual Status add_plugin_bundle(const PluginBundle& bundle) = 0;
+  virtual std::vector<PluginBundle> plugin_bundles() = 0;
+  virtual std::optional<PluginBundle> plugin_bundle(const std::string& plugin, const std::string& version) = 0;
+  virtual std::optional<PluginBundle> plugin_bundle_at(const std::string& token) = 0;
+  virtual bool remove_plugin_bundle(const std::string& plugin, const std::string& version) = 0;
+
+  // Who did what to a device; the last kActsPerDeviceMax of it.
+  static constexpr int kActsPerDeviceMax = 1000;
+  virtual void note_act(const std::string& serial, const OperatorAct& act) = 0;
+  virtual std::vector<OperatorAct> acts(const std::string& serial, int last) = 0;  // oldest first
+
   // Device to cloud.
   virtual InboundStream inbound(const StreamKey& key) = 0;
   // Effects and numbers of a whole group, together or not at all.

@@ -220,12 +220,132 @@ def test_the_cloud_goes_down(cloud):
     assert cloud.process.wait(LIMIT) == 0
 
 
+def test_a_device_cannot_write_the_gateways_headers(cloud):
+    """[cloud-5] A plugin's name that holds a line break, or anything else than an id, never gets as far as a header."""
+    device = Device(cloud)
+    assert device.authenticate()[0] == 200
+    for plugin in ("evil\r\nHawser-Serial: HW-VICTIM", "acme", "acme..shell", ".acme.shell", "Acme.shell"):
+        status, answer = device.register(services=[{**device.services(["heartbeat"])[0], "plugin": plugin}])
+        assert status == 400 and "plugin is no id" in answer["error"]["message"], answer
+
+
+@pytest.mark.parametrize("reason", ["\u6d4b" * 41, "x" + "\u6d4b" * 40, "\x01" * 100])
+def test_the_last_words_may_be_any(cloud, reason):
+    """[cloud-5] A reason as long as a Close holds, of characters of several bytes or of control characters, in either
+    direction: both ends are closed, and the operator still can remove the device."""
+    async def go():
+        async with Service(lambda socket: socket.close(4321, reason)) as service:
+            with_microservice(cloud, service.port)
+            device = Device(cloud)
+            _, grant = await granted(device)
+            assert await ends(await device.dial(grant["url"], PROTOCOL, grant["token"])) == (4321, reason)
+            service.play = listen
+            outside = await device.dial(grant["url"], PROTOCOL, grant["token"])
+            await service.socket()
+            inside = await service.socket()
+            await outside.close(4322, reason)
+            await asyncio.wait_for(inside.wait_closed(), LIMIT)
+            assert (inside.close_code, inside.close_reason) == (4322, reason)
+    asyncio.run(go())
+    shown = next(each for each in cloud.show()["subconnections"] if each["service"] == "heartbeat")
+    assert shown["state"] != "ready", shown
+
+
+def test_a_reload_takes_microservices_over(cloud):
+    """[cloud-5] SIGHUP: a microservice that is new is granted to devices that are connected, one that moved gets its
+    devices anew, and one that is gone gets nothing more."""
+    async def go():
+        async with Service(listen) as first, Service(listen) as second:
+            with_microservice(cloud, first.port)
+            device = Device(cloud)
+            main, grant = await granted(device)
+            old = cloud.config.read_text()
+
+            def reload(text):
+                cloud.config.write_text(text)
+                cloud.process.send_signal(signal.SIGHUP)
+            outside = await device.dial(grant["url"], PROTOCOL, grant["token"])
+            await first.socket()
+            reload(old.replace(f":{first.port}/", f":{second.port}/"))
+            assert await ends(outside) == (1012, "restarting")
+            update = await devices.hear(main, "subconnection_update")
+            grant = next(each for each in update["grants"] if each["service"] == "heartbeat")
+            outside = await device.dial(grant["url"], PROTOCOL, grant["token"])
+            await second.socket()
+            reload(old.split("[[microservice]]")[0])
+            assert await ends(outside) == (1012, "restarting")
+            assert not (await devices.hear(main, "subconnection_update"))["grants"]
+            reload(old)
+            update = await devices.hear(main, "subconnection_update")
+            assert [each["service"] for each in update["grants"]] == ["heartbeat"]
+    asyncio.run(go())
+
+
+def test_an_end_that_does_not_read_stops_the_other(cloud):
+    """[cloud-5] 48 MiB for a device that reads nothing for a while, and many small messages for a microservice that does
+    not answer the upgrade yet: the sender is held up, and nothing is lost."""
+    size, count = 512 * 1024, 96
+
+    async def play(socket):
+        for number in range(count):
+            await socket.send(number.to_bytes(4, "big") + bytes(size))
+        await socket.wait_closed()
+
+    async def go():
+        async with Service(play) as service:
+            with_microservice(cloud, service.port)
+            device = Device(cloud)
+            _, grant = await granted(device)
+            outside = await device.dial(grant["url"], PROTOCOL, grant["token"])
+            outside.transport.pause_reading()
+            await service.socket()
+            await asyncio.sleep(2)
+            outside.transport.resume_reading()
+            for number in range(count):
+                assert (await asyncio.wait_for(outside.recv(), LIMIT))[:4] == number.to_bytes(4, "big")
+    asyncio.run(go())
+
+
+def test_what_comes_before_the_microservice_is_there_waits(cloud):
+    """[cloud-5] 20 000 messages of a device before its microservice has answered the upgrade: all of them get there, in
+    order."""
+    count = 20_000
+
+    async def go():
+        answer, got = asyncio.Event(), []
+
+        async def slow(path, headers):
+            await asyncio.wait_for(answer.wait(), LIMIT)
+
+        async def play(socket):
+            async for message in socket:
+                got.append(int(message))
+        server = await websockets.serve(play, "127.0.0.1", 0, subprotocols=[PROTOCOL], process_request=slow)
+        with_microservice(cloud, server.sockets[0].getsockname()[1])
+        device = Device(cloud)
+        _, grant = await granted(device)
+        outside = await device.dial(grant["url"], PROTOCOL, grant["token"])
+        for number in range(count // 4):
+            await outside.send(str(number))
+        answer.set()
+        for number in range(count // 4, count):
+            await outside.send(str(number))
+        for _ in range(int(LIMIT * 20)):
+            if len(got) == count:
+                break
+            await asyncio.sleep(0.05)
+        assert got == list(range(count))
+        server.close()
+    asyncio.run(go())
+
+
 @pytest.mark.parametrize("change, words", [
     ({"service": "monitoring"}, 'microservice.service: "monitoring" is the cloud\'s own; take another name'),
     ({"service": "Heart Beat"}, "microservice.service: is no name of a service: 1 to 64 of a-z, 0-9 and _"),
     ({"protocol": "a b"}, "microservice.protocol: is no subprotocol"),
-    ({"url": "http://127.0.0.1:1/"}, "microservice.url: is no address such as"),
-    ({"url": "ws://user@127.0.0.1:1/"}, "microservice.url: is no address such as"),
+    ({"url": "http://127.0.0.1:1/"}, "microservice.url: is not of the form"),
+    ({"url": "ws://user@127.0.0.1:1/"}, "microservice.url: is not of the form"),
+    ({"url": "ws://shell.example.com:1/"}, "with an address in place of a name"),
     ({"key_file": "none.key"}, "none.key"),
     ({"colour": "red"}, "microservice.colour: is no setting; there are key_file, protocol, service, url")])
 def test_a_wrong_microservice_is_refused(cloud, change, words):

@@ -75,10 +75,17 @@ void fill_in_device(Settings& settings, const Node& root, const DeviceSources& s
 }
 
 void read_plugins(const fs::path& folder, Settings& settings, Faults& faults) {
+  std::erase_if(settings.enabled, [&](const std::string& id) {
+    return std::find(settings.disabled.begin(), settings.disabled.end(), id) != settings.disabled.end();
+  });
   for (const std::string& id : settings.enabled) settings.plugins[id] = read_plugin_file(folder, id, faults);
   for (const auto& file : toml_files(folder, faults)) {
     const std::string id = file.stem().string();
     if (settings.plugins.count(id)) continue;
+    if (settings.from_cloud && check_plugin_id(id).empty()) {  // what it may, should the cloud enable it
+      settings.plugins[id] = read_plugin_file(folder, id, faults);
+      continue;
+    }
     const std::string near = nearest(id, settings.enabled);
     if (near.empty() || settings.plugins[near].file == folder / (near + ".toml")) continue;
     faults.warn({std::make_shared<const std::string>(file.string()), 0, 0}, "",

@@ -277,7 +277,7 @@ TEST_CASE("what is in force can be shown, with defaults filled in") {
       R"("server":[{"role":"primary","domain":"cloud.example","ports":[19443],"ip_version":"any","vpn_instance":"",)"
       R"("source_ip":""}],)"
       R"("keepalive":{"interval":180,"count":3},"ping":{"interval":60},"tls":{"ca_file":""}},)"
-      R"("plugins":{"enabled":["a.b"],"development_mode":false,"probation_s":600,"first_uid":1879048192},"plugins.d":{"a.b":{"file":"/f","config":{"x":1},)"
+      R"("plugins":{"enabled":["a.b"],"disabled":[],"from_cloud":false,"development_mode":false,"probation_s":600,"first_uid":1879048192},"plugins.d":{"a.b":{"file":"/f","config":{"x":1},)"
       R"("actions":{"go":{"command":["/bin/true","-v"],"time_limit":30}},"limits":{},)"
       R"("spool":{"bytes":67108864,"mode":"safe"}}},"log":{"level":"info"}})");
 }

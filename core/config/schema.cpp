@@ -215,6 +215,8 @@ Fields schema(Draft& draft) {
                             {"hostname", text(to.hostname, hostname)}})},
           {"cloud", cloud(draft)},
           {"plugins", table({{"enabled", texts(to.enabled, kPluginsMax, check_plugin_id)},
+                             {"disabled", texts(to.disabled, kPluginsMax, check_plugin_id)},
+                             {"from_cloud", boolean(to.from_cloud)},
                              {"development_mode", boolean(to.development_mode)},
                              {"probation", duration(to.probation, 1s, 86400s)},
                              {"first_uid", integer(to.first_uid, kFirstUidLeast, kFirstUidMost)}})},

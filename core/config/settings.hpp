@@ -96,6 +96,8 @@ struct Settings {
   std::string ca_file;                             // empty: the system's
   // [plugins]
   std::vector<std::string> enabled;
+  std::vector<std::string> disabled;                 // never run, whoever enables them
+  bool from_cloud = false;                           // the cloud may enable, configure and install, not only disable
   bool development_mode = false;                     // plugins that nobody signed are loaded, too (sdk-9)
   std::chrono::seconds probation = kProbationUsual;  // of a newer version, before the old one is given up; 1 s to 1 day
   std::int64_t first_uid = kFirstUidUsual;           // the first of kPluginUids, one for each plugin; only as root

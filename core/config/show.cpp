@@ -115,6 +115,8 @@ json::Object to_json(const Settings& settings) {
   object->set("device", device(settings));
   object->set("cloud", cloud(settings));
   auto plugins = one("enabled", texts(settings.enabled));
+  plugins->set("disabled", texts(settings.disabled));
+  plugins->set("from_cloud", settings.from_cloud);
   plugins->set("development_mode", settings.development_mode);
   plugins->set("probation_s", static_cast<Poco::Int64>(settings.probation.count()));
   plugins->set("first_uid", static_cast<Poco::Int64>(settings.first_uid));

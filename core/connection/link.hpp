@@ -64,6 +64,7 @@ class Link : public transport::WebSocket::Listener {
   Status subconnection_revoke(const json::Object& message);
   Status report_ack(const json::Object& message);
   Status command(const json::Object& message);
+  Status site_profile(const json::Object& message);
   Status drain(const json::Object& message);
   Status unbind_result(const json::Object& message);
 

@@ -23,6 +23,7 @@ const std::vector<Link::Message>& Link::messages() {
                                               {"subconnection_revoke", &Link::subconnection_revoke},
                                               {"report_ack", &Link::report_ack},
                                               {"command", &Link::command},
+                                              {"site_profile", &Link::site_profile},
                                               {"drain", &Link::drain},
                                               {"unbind_result", &Link::unbind_result}};
   return kMessages;
@@ -140,6 +141,16 @@ Status Link::command(const json::Object& message) {
     return ok();
   }
   shared_.observer.on_command(*id, *name, *args);
+  return ok();
+}
+
+Status Link::site_profile(const json::Object& message) {
+  const auto id = json::text_member(message, "id");
+  if (!id) return schema(id.error());
+  auto profile = config::read_site_profile(message);
+  if (!profile) return schema(profile.error());
+  spdlog::info("main connection: site profile, revision {}", profile->revision);
+  shared_.observer.on_site_profile(*id, std::move(*profile));
   return ok();
 }
 

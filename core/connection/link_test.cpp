@@ -146,7 +146,7 @@ TEST_CASE("unknown types of messages are ignored") {
   TestDevice device(cloud, quick);
   REQUIRE(device.is_established());
   cloud.wait_for("message", "subconnection_request");
-  cloud.tell(R"({"send":{"type":"site_profile","id":"1","revision":1,"plugins":[]}})");
+  cloud.tell(R"({"send":{"type":"of_tomorrow","id":"1","revision":1,"plugins":[]}})");
   cloud.tell(R"({"send":{"type":"poem","lines":["a"]}})");
   cloud.tell(R"({"send":{"type":"keepalive_ack","seq":99}})");
   cloud.tell(R"({"send":{"type":"command","id":"c","name":"anything","args":{}}})");

@@ -104,6 +104,10 @@ class Running : public MainConnection {
     shared_.requests.result(std::move(id), std::move(result));
     wake();
   }
+  void site_profile_result(json::Object message) override {
+    shared_.requests.profile_result(json::to_text(message));
+    wake();
+  }
 
  private:
   void wake() { shared_.interrupts.waker().wake(); }

@@ -8,6 +8,7 @@
 
 #include "core/base/json.hpp"
 #include "core/config/settings.hpp"
+#include "core/config/site_profile.hpp"
 
 // The device's side of the main connection (sdk/protocol.md §2 to §4).
 namespace hawser::connection {
@@ -104,6 +105,8 @@ class Observer {
   virtual void on_server_changed() = 0;  // another server of the list: subconnections end with 1001
   // A command of the cloud that is not the connection's own; answer with command_result().
   virtual void on_command(std::string id, std::string name, json::Object args) = 0;
+  // What the cloud wants of the plugins of the device's site; answer with site_profile_result().
+  virtual void on_site_profile(std::string id, config::SiteProfile profile) = 0;
   virtual void on_event(Event event) = 0;  // for the history; the connection reports these itself
   // The answer to unbind(): done, or code_wrong, code_expired, code_used, too_many_requests, not_connected, timeout.
   // After done everything of the old binding is to be discarded: grants, site profile, events, outboxes, counted as
@@ -160,6 +163,8 @@ class MainConnection {
   virtual void reach_cloud(std::uint64_t id) = 0;  // an extra keepalive
   virtual void report(Event event) = 0;            // at most 1000 kept, oldest dropped and counted
   virtual void command_result(std::string id, Result<json::Object> result) = 0;
+  // The whole message. Sent on the present main connection, if there is one; the cloud asks again on the next.
+  virtual void site_profile_result(json::Object message) = 0;
 };
 
 }  // namespace hawser::connection

@@ -15,6 +15,7 @@ namespace hawser::connection {
 class Requests {
  public:
   static constexpr std::size_t kReachMax = 64;       // beyond it the oldest is forgotten
+  static constexpr std::size_t kProfileResultsMax = 8;  // beyond it the oldest is forgotten
   static constexpr std::size_t kUnbindingsMax = 16;  // beyond it the next is refused
   static constexpr std::size_t kResultsMax = 256;    // beyond it the oldest is forgotten; the cloud repeats its command
 
@@ -27,6 +28,7 @@ class Requests {
     bool grants = false;
     std::vector<std::uint64_t> reach;
     std::vector<std::pair<std::string, Result<json::Object>>> results;
+    std::vector<std::string> profile_results;  // as they are sent
     std::vector<Unbinding> unbindings;
   };
   // Of the configuration, the lease and the network: taken apart from the rest, where it can be acted upon.
@@ -53,6 +55,12 @@ class Requests {
     const std::lock_guard lock(mutex_);
     if (waiting_.results.size() == kResultsMax) waiting_.results.erase(waiting_.results.begin());
     waiting_.results.emplace_back(std::move(id), std::move(result));
+  }
+  void profile_result(std::string message) {
+    const std::lock_guard lock(mutex_);
+    auto& waiting = waiting_.profile_results;
+    if (waiting.size() == kProfileResultsMax) waiting.erase(waiting.begin());
+    waiting.push_back(std::move(message));
   }
 
   bool unbind(std::uint64_t id, std::string code) {  // false: too many wait

@@ -33,6 +33,7 @@ std::vector<std::string> take_requests(Shared& shared) {
   for (const auto& [id, result] : taken.results) {
     if (auto message = shared.commands.finish(id, result)) messages.push_back(std::move(*message));
   }
+  for (auto& message : taken.profile_results) messages.push_back(std::move(message));
   shared.board.count(shared.reports.counts());
   return messages;
 }

@@ -30,7 +30,7 @@ class TestObserver : public Observer {
     std::vector<json::Object> grants;
     std::vector<Refusal> refused;
     int lists = 0;  // how often grants came
-    std::vector<std::string> revoked, reached, commands;
+    std::vector<std::string> revoked, reached, commands, profiles;
     std::vector<Event> events;
     std::vector<std::string> unbindings;  // "7 ok", "8 code_wrong"
     int floors = 0;
@@ -75,6 +75,9 @@ class TestObserver : public Observer {
   }
   void on_command(std::string id, std::string name, json::Object) override {
     note([&](Told& t) { t.commands.push_back(id + " " + name); });
+  }
+  void on_site_profile(std::string id, config::SiteProfile profile) override {
+    note([&](Told& t) { t.profiles.push_back(id + " " + json::to_text(config::to_json(profile))); });
   }
   void on_unbind_result(std::uint64_t id, Status result) override {
     note([&](Told& t) { t.unbindings.push_back(std::to_string(id) + " " + (result ? "ok" : result.error().code)); });

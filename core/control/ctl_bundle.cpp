@@ -46,13 +46,6 @@ Result<Descriptor> nameless_file() {
   return file;
 }
 
-Binding binding_in_force(const config::Settings& settings, const json::Object& state) {
-  const std::string domain = state ? json::text_or(state, "cloud_server_domain_name") : "";
-  for (const auto& server : settings.servers)
-    if (server.domain == domain) return server.binding;
-  return settings.servers.empty() ? Binding{} : settings.servers.front().binding;
-}
-
 const std::set<std::string> kOtherArchives{".gz", ".tgz", ".xz", ".bz2", ".zip"};
 
 struct BundleOptions {

@@ -6,14 +6,14 @@
 namespace hawser::control {
 namespace {
 
-struct Typed {
+struct PluginWords {
   std::string id, version, path;
   bool allow_older = false, force = false;
 };
 
 constexpr const char* kId = "The plugin, for example hawser.monitoring";
 
-void add_release(CLI::App& plugin, const CtlOptions& options, Run& run, const std::shared_ptr<Typed>& typed) {
+void add_release(CLI::App& plugin, const CtlOptions& options, Run& run, const std::shared_ptr<PluginWords>& typed) {
   auto* release =
       plugin.add_subcommand("release", "Let plugins out of quarantine, or out of safe mode, and start them");
   auto* one = release->add_option("ID", typed->id, kId);
@@ -31,7 +31,7 @@ void add_release(CLI::App& plugin, const CtlOptions& options, Run& run, const st
 }  // namespace
 
 void add_plugin_commands(CLI::App& app, const CtlOptions& options, Run& run) {
-  const auto typed = std::make_shared<Typed>();
+  const auto typed = std::make_shared<PluginWords>();
   auto* plugin = app.add_subcommand("plugin", "Look after the plugins");
   const auto add = [&](const char* name, const char* what, std::function<CtlOutcome()> action) {
     auto* command = plugin->add_subcommand(name, what);
@@ -53,6 +53,10 @@ void add_plugin_commands(CLI::App& app, const CtlOptions& options, Run& run) {
                       [&options, typed] { return install_plugin(options, typed->path, typed->allow_older); });
   install->add_option("FILE", typed->path, "The bundle, <id>-<version>.hawser")->required();
   install->add_flag("--allow-older", typed->allow_older, "Go back to a version that is older than the installed one");
+  auto* fetch = add("fetch", "Download and install what the cloud asks for; the agent calls it",
+                    [&options, typed] { return fetch_plugin(options, typed->path); });
+  fetch->group("");  // not for people
+  fetch->add_option("REQUEST", typed->path, "A file that says what")->required();
   add_for_id("enable", "Let a plugin that is installed run",
              [&options, typed] { return enable_plugin(options, typed->id); });
   add_for_id("disable", "Stop a plugin, until it is enabled again",

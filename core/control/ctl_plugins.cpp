@@ -16,6 +16,7 @@ namespace fs = std::filesystem;
 using config::Node;
 
 constexpr const char* kEnabled = "plugins.enabled";
+constexpr const char* kDisabled = "plugins.disabled";
 
 // As the option says; else the running agent's; else where packages put them.
 fs::path plugin_dir_of(const CtlOptions& options) {
@@ -119,6 +120,35 @@ CtlOutcome install_plugin(const CtlOptions& options, const std::string& bundle, 
   return done(options, answer, begin + ", " + signer_words(installed->key_id) + ".\n" + *told);
 }
 
+namespace {
+
+// Out of plugins.disabled, where it was put while the cloud enabled it.
+void allow_again(config::LocalFile& file, const std::string& id) {
+  const Node* now = file.find(kDisabled);
+  if (!now || now->kind != Node::Kind::Array) return;
+  Node list = *now;
+  if (std::erase_if(list.items, [&](const Node& item) { return item.text == id; }) > 0)
+    file.set(kDisabled, std::move(list));
+}
+
+// The cloud would let it run: then it takes a word against that.
+bool is_wanted_by_cloud(const CtlOptions& options, const std::string& id) {
+  const auto settings = settings_of(options);
+  if (!settings || !settings->from_cloud) return false;
+  const auto plugin = ask(options, "plugin_show", one_argument("plugin", id));
+  return plugin && (*plugin)->isObject("cloud");
+}
+
+Node with_item(const Node* list, const std::string& id) {
+  Node made = list ? *list : Node{};
+  made.kind = Node::Kind::Array;
+  const bool there = std::any_of(made.items.begin(), made.items.end(), [&](const Node& n) { return n.text == id; });
+  if (!there) made.items.push_back(config::text_node(id));
+  return made;
+}
+
+}  // namespace
+
 CtlOutcome enable_plugin(const CtlOptions& options, const std::string& id) {
   if (!trust::is_plugin_id(id)) return failed(options, unknown_plugin(id));
   const auto there = trust::wanted_version(plugin_dir_of(options) / id);
@@ -131,18 +161,22 @@ CtlOutcome enable_plugin(const CtlOptions& options, const std::string& id) {
     const bool listed = std::any_of(list.items.begin(), list.items.end(), [&](const Node& n) { return n.text == id; });
     if (!listed) list.items.push_back(config::text_node(id));
     file.set(kEnabled, std::move(list));
+    allow_again(file, id);
     return ok();
   });
 }
 
 CtlOutcome disable_plugin(const CtlOptions& options, const std::string& id) {
+  const bool wanted = is_wanted_by_cloud(options, id);
   return change_local_file(options, [&](config::LocalFile& file) -> Status {
     const Node* now = file.find(kEnabled);
     Node list = now ? *now : Node{};
     list.kind = Node::Kind::Array;
-    if (std::erase_if(list.items, [&](const Node& item) { return item.text == id; }) == 0)
+    const bool listed = std::erase_if(list.items, [&](const Node& item) { return item.text == id; }) > 0;
+    if (!listed && !wanted)
       return Error{"not_found", "\"" + printable(id, 80) + "\" is not enabled, so there is nothing to disable"};
-    file.set(kEnabled, std::move(list));
+    if (listed) file.set(kEnabled, std::move(list));
+    if (wanted) file.set(kDisabled, with_item(file.find(kDisabled), id));
     return ok();
   });
 }

@@ -10,6 +10,9 @@
 namespace hawser::control {
 
 CtlOutcome install_plugin(const CtlOptions& options, const std::string& bundle, bool allow_older);
+// For the agent, at the request of its cloud: `request` is a file {"plugin","version","url","sha256"}. Downloads the
+// bundle, and installs it when it is what was asked for and a trusted key signed it, development mode or not.
+CtlOutcome fetch_plugin(const CtlOptions& options, const std::string& request);
 // Writes plugins.enabled into conf.d/50-hawserctl.toml, as the commands of ctl_servers.hpp write there.
 CtlOutcome enable_plugin(const CtlOptions& options, const std::string& id);
 CtlOutcome disable_plugin(const CtlOptions& options, const std::string& id);

@@ -83,7 +83,8 @@ const CLI::App& innermost(const CLI::App& app) {
 CtlOutcome no_command(const CLI::App& app, const std::string& word) {
   const CLI::App& at = innermost(app);
   std::vector<std::string> known;
-  for (const auto* one : at.get_subcommands({})) known.push_back(one->get_name());
+  for (const auto* one : at.get_subcommands({}))
+    if (!one->get_group().empty()) known.push_back(one->get_name());
   const std::string path = &at == &app ? "" : at.get_name() + " ";
   const std::string safe = hawser::printable(word);
   if (const auto near = hawser::config::nearest(word, known); !near.empty())

@@ -214,6 +214,23 @@ std::string history_text(const json::Array& events, std::size_t width) {
   return table.text(width);
 }
 
+namespace {
+
+// "revision 7, 2 plugins; acme.shell is stopped (disabled by the site profile)"
+std::string profile_line(const json::Object& state) {
+  const auto profile = json::object_member(state, "site_profile");
+  if (!profile) return "";
+  std::string text = "revision " + member_text(*profile, "revision");
+  for_each_object(*profile, "plugins", [&](const json::Object& plugin) {
+    const std::string reason = json::text_or(plugin, "reason");
+    text += "; " + member_text(plugin, "id") + " is " + member_text(plugin, "state") +
+            (reason.empty() ? "" : " (" + reason_in_words(reason) + ")");
+  });
+  return line("Site profile", printable(text, kUpgradeBytesMax));
+}
+
+}  // namespace
+
 std::string state_text(const json::Object& state, std::size_t width) {
   std::string out = guide_text(state) + "\n";
   if (const std::string why = json::text_or(state, "safe_mode"); !why.empty())
@@ -227,7 +244,7 @@ std::string state_text(const json::Object& state, std::size_t width) {
   out += line("Backoff", in_seconds(state, "backoff_s"));
   out += clock_lines(state) + config_line(state);
   out += line("Serial number", member_text(state, "serial"));
-  out += line("Site", member_text(state, "site"));
+  out += line("Site", member_text(state, "site")) + profile_line(state);
   return out + "\n" + subconnections_text(state, width);
 }
 
@@ -291,6 +308,8 @@ std::string plugin_text(const json::Object& plugin) {
   for_each_object(plugin, "metrics", [&](const json::Object& metric) { put("Figure", figure_text(metric)); });
   if (const auto upgrade = json::object_member(plugin, "upgrade"))
     put("Upgrade", printable(json::text_or(*upgrade, "detail"), kUpgradeBytesMax));
+  if (const auto cloud = json::object_member(plugin, "cloud"))
+    put("Cloud", printable(json::text_or(*cloud, "detail"), kUpgradeBytesMax));
   put("Reason", reason_text(plugin, "reason"));
   return out;
 }

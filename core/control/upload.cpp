@@ -99,6 +99,13 @@ Status put(Stream& stream, Waker& waker, Source source, AnswerParser& parser) {
 
 }  // namespace
 
+Binding binding_in_force(const config::Settings& settings, const json::Object& state) {
+  const std::string domain = state ? json::text_or(state, "cloud_server_domain_name") : "";
+  for (const auto& server : settings.servers)
+    if (server.domain == domain) return server.binding;
+  return settings.servers.empty() ? Binding{} : settings.servers.front().binding;
+}
+
 Result<HttpsUrl> parse_https_url(std::string_view url) {
   constexpr std::string_view kScheme = "https://";
   const auto bad = [&](const char* what) {

@@ -3,6 +3,7 @@
 #include <string>
 #include <string_view>
 
+#include "core/config/settings.hpp"
 #include "core/transport/stream.hpp"
 
 namespace hawser::control {
@@ -16,6 +17,9 @@ struct HttpsUrl {
   std::string path;  // with its query
 };
 Result<HttpsUrl> parse_https_url(std::string_view url);
+
+// Of the server that `state` (may be null) names as the present one, else of the first.
+Binding binding_in_force(const config::Settings& settings, const json::Object& state);
 
 // Puts the first `size` bytes of `file` there, over verified TLS, without a token. Any 2xx is success; a redirect is
 // not followed, and is an Error like any other answer. One thread: that of the dialer's waker.

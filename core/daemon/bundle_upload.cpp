@@ -20,7 +20,7 @@ Error failure(const supervisor::ActionResult& result) {
 
 }  // namespace
 
-std::string check_upload_url(const std::string& url) {
+std::string check_https_url(const std::string& url) {
   constexpr std::string_view kScheme = "https://";
   if (url.rfind(kScheme, 0) != 0) return "args.url must begin with https://";
   if (url.size() > kBundleUrlBytesMax) return "args.url must be 2048 bytes long at most";
@@ -31,18 +31,22 @@ std::string check_upload_url(const std::string& url) {
   return "";
 }
 
+void add_proxy_environment(config::Action& action) {
+  for (const auto names :
+       {std::span<const char* const>(config::kProxyVariables), std::span<const char* const>(config::kNoProxyVariables)})
+    for (const char* name : names)
+      if (const char* value = std::getenv(name)) action.environment.push_back(std::string(name) + "=" + value);
+}
+
 void BundleUpload::run(const std::string& url, const control::Reply& reply) {
-  if (const auto fault = check_upload_url(url); !fault.empty()) return reply(Error{"bad_request", fault});
+  if (const auto fault = check_https_url(url); !fault.empty()) return reply(Error{"bad_request", fault});
   if (busy_) return reply(Error{"busy", "a bundle is on its way already; ask again when it is there"});
   if (const auto written = write_file_atomically(url_file_, url); !written) return reply(written.error());
   busy_ = true;
   config::Action action{hawserctl_, kBundleLimit};
   for (const std::string& word : {std::string("bundle"), std::string("--upload"), "@" + url_file_.string()})
     action.command.push_back(word);
-  for (const auto names :
-       {std::span<const char* const>(config::kProxyVariables), std::span<const char* const>(config::kNoProxyVariables)})
-    for (const char* name : names)
-      if (const char* value = std::getenv(name)) action.environment.push_back(std::string(name) + "=" + value);
+  add_proxy_environment(action);
   runner_.run("cloud", "collect_bundle", action, [this, reply](const supervisor::ActionResult& result) {
     busy_ = false;
     std::error_code ignored;

@@ -13,8 +13,11 @@ namespace hawser::daemon {
 inline constexpr std::chrono::minutes kBundleLimit{10};
 inline constexpr std::size_t kBundleUrlBytesMax = 2048;
 
-// Whether a bundle may be put there: what is wrong as a sentence, else empty (sdk/protocol.md §1).
-std::string check_upload_url(const std::string& url);
+// Whether the cloud may name it, args.url of a command: what is wrong as a sentence, else empty (sdk/protocol.md §1).
+std::string check_https_url(const std::string& url);
+
+// What a program of ours needs to find the proxy that the environment names.
+void add_proxy_environment(config::Action& action);
 
 // The cloud's command collect_bundle: hawserctl makes the bundle and puts it to the URL, in a process of its own, so
 // that neither the disk nor the upload is waited for here. The URL, which may open a door, is handed over in a file

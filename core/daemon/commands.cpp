@@ -72,6 +72,7 @@ void Commands::answer(const control::Request& request, const control::Reply& rep
 Commands::Answer Commands::state(const json::Object&) {
   auto state = state_report(house_.settings, snapshot_, house_.supervisor);
   const std::string& refused = house_.reloader.refused();
+  state->set("site_profile", house_.cloud_plugins.profile_state());
   state->set("refused_config_detail", refused.empty() ? Poco::Dynamic::Var() : Poco::Dynamic::Var(refused));
   return state;
 }
@@ -85,7 +86,13 @@ Commands::Answer Commands::history(const json::Object& args) {
 
 Commands::Answer Commands::plugin_list(const json::Object&) {
   auto plugins = json::make_array();
-  for (const auto* plugin : house_.supervisor.plugins()) plugins->add(plugin_entry(*plugin, house_.supervisor));
+  for (const auto* plugin : house_.supervisor.plugins()) {
+    auto entry = plugin_entry(*plugin, house_.supervisor);
+    entry->set("cloud", house_.cloud_plugins.wish_for(plugin->id()));
+    plugins->add(entry);
+  }
+  for (const auto& id : house_.cloud_plugins.kept_from_running())
+    plugins->add(house_.cloud_plugins.stopped_entry(id));
   auto answer = json::make_object();
   answer->set("plugins", plugins);
   answer->set("plugin_dir", house_.supervisor.plugin_dir().string());
@@ -96,10 +103,15 @@ Commands::Answer Commands::plugin_show(const json::Object& args) {
   const auto id = json::text_member(args, "plugin");
   if (!id) return bad_request("args.plugin must be the id of a plugin");
   const auto* plugin = house_.supervisor.find(*id);
+  const auto stopped = house_.cloud_plugins.kept_from_running();
+  if (!plugin && std::find(stopped.begin(), stopped.end(), *id) != stopped.end())
+    return house_.cloud_plugins.stopped_entry(*id);
   if (!plugin)
     return Error{"not_found",
                  "no plugin \"" + printable(*id, kNameShownMax) + "\" is enabled; plugin list shows those that are"};
-  return plugin_details(*plugin, house_.supervisor);
+  auto details = plugin_details(*plugin, house_.supervisor);
+  details->set("cloud", house_.cloud_plugins.wish_for(*id));
+  return details;
 }
 
 Commands::Answer Commands::plugin_restart(const json::Object& args) {

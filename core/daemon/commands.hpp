@@ -8,7 +8,9 @@
 #include "core/connection/main_connection.hpp"
 #include "core/control/control_socket.hpp"
 #include "core/daemon/bundle_upload.hpp"
+#include "core/daemon/cloud_plugins.hpp"
 #include "core/daemon/history.hpp"
+#include "core/daemon/plugin_install.hpp"
 #include "core/daemon/reloader.hpp"
 #include "core/supervisor/supervisor.hpp"
 
@@ -28,6 +30,8 @@ class Commands : public connection::Observer {
     History& history;
     Reloader& reloader;
     BundleUpload& bundles;
+    CloudPlugins& cloud_plugins;
+    PluginInstall& installs;
   };
   explicit Commands(const House& house) : house_(house) {}
 
@@ -42,6 +46,7 @@ class Commands : public connection::Observer {
   void on_revoked(std::string service, std::string reason) override;
   void on_server_changed() override;
   void on_command(std::string id, std::string name, json::Object args) override;
+  void on_site_profile(std::string id, config::SiteProfile profile) override;
   void on_event(connection::Event event) override;
   void on_unbind_result(std::uint64_t id, Status result) override;
   void on_reached(std::uint64_t id, std::string how) override;
@@ -69,6 +74,10 @@ class Commands : public connection::Observer {
   Answer log_level(const json::Object& args);
   Answer config_show(const json::Object& args);
   Answer version(const json::Object& args);
+  Answer plugin_restart_by_cloud(const json::Object& args);
+  void plugin_install(const json::Object& args, const control::Reply& reply);
+  void collect_bundle(const json::Object& args, const control::Reply& reply);
+  void tell(const connection::Event& event);
   void plugin_look(const json::Object& args, const control::Reply& reply);
   void plugin_consent(const json::Object& args, const control::Reply& reply);
   void config_reload(const json::Object& args, const control::Reply& reply);

@@ -56,25 +56,57 @@ void Commands::on_command(std::string id, std::string name, json::Object args) {
   spdlog::info("command of the cloud: {}", printable(name, kNameShownMax));
   if (!args) args = json::make_object();
   const auto reply = [this, id](Answer result) { house_.connection.command_result(id, std::move(result)); };
+  const std::string plugin = json::text_or(args, "plugin");
   if (name == "state") return reply(state(args));
-  if (name == "plugin_restart") return reply(plugin_restart(args));
-  if (name == "collect_bundle")
-    return house_.bundles.run(json::text_or(args, "url"), [reply, this](Answer result) {
-      const connection::Event event{"security", "", result ? "" : result.error().code,
-                                    result
-                                        ? "a bundle was uploaded at the cloud's request"
-                                        : "no bundle was uploaded at the cloud's request: " + result.error().message};
-      house_.history.add(event);
-      house_.connection.report(event);
-      reply(std::move(result));
-    });
-  if (name == "plugin_enable" || name == "plugin_disable")
-    return reply(Error{"unknown_command", name +
-                                              " is no command of this version: [plugins] enabled of the device's own "
-                                              "configuration says which plugins run, then: hawserctl config reload"});
-  reply(Error{"unknown_command", "\"" + printable(name, kNameShownMax) +
-                                     "\" is no command of this version; known are state, plugin_restart, "
-                                     "collect_bundle and reconnect"});
+  if (name == "plugin_restart") return reply(plugin_restart_by_cloud(args));
+  if (name == "plugin_enable") return house_.cloud_plugins.enable(plugin, reply);
+  if (name == "plugin_disable") return house_.cloud_plugins.disable(plugin, reply);
+  if (name == "plugin_install") return plugin_install(args, reply);
+  if (name == "collect_bundle") return collect_bundle(args, reply);
+  reply(Error{"unknown_command",
+              "\"" + printable(name, kNameShownMax) +
+                  "\" is no command of this version; known are state, plugin_enable, plugin_disable, plugin_restart, "
+                  "plugin_install, collect_bundle and reconnect"});
+}
+
+void Commands::tell(const connection::Event& event) {
+  house_.history.add(event);
+  house_.connection.report(event);
+}
+
+Commands::Answer Commands::plugin_restart_by_cloud(const json::Object& args) {
+  auto answer = plugin_restart(args);
+  if (answer)
+    tell({"plugin_state", "", "stopped_by_operator", json::text_or(args, "plugin") + " is restarted by the cloud"});
+  return answer;
+}
+
+void Commands::plugin_install(const json::Object& args, const control::Reply& reply) {
+  if (!house_.settings.from_cloud)
+    return reply(Error{"local_policy",
+                       "plugins.from_cloud of the device is false, so the cloud installs nothing; set it to true in "
+                       "hawser.toml, or install there: hawserctl plugin install FILE"});
+  const std::string name = printable(json::text_or(args, "plugin"), kNameShownMax) + " " +
+                           printable(json::text_or(args, "version"), kNameShownMax);
+  house_.installs.run(args, [reply, name, this](Answer result) {
+    tell({"plugin_state", "", result ? "" : result.error().code,
+          result ? name + " was installed at the cloud's request"
+                 : name + " was not installed at the cloud's request: " + result.error().message});
+    reply(std::move(result));
+  });
+}
+
+void Commands::collect_bundle(const json::Object& args, const control::Reply& reply) {
+  house_.bundles.run(json::text_or(args, "url"), [reply, this](Answer result) {
+    tell({"security", "", result ? "" : result.error().code,
+          result ? "a bundle was uploaded at the cloud's request"
+                 : "no bundle was uploaded at the cloud's request: " + result.error().message});
+    reply(std::move(result));
+  });
+}
+
+void Commands::on_site_profile(std::string id, config::SiteProfile profile) {
+  house_.cloud_plugins.take(id, std::move(profile));
 }
 
 void Commands::on_event(connection::Event event) {
@@ -86,6 +118,7 @@ void Commands::on_unbind_result(std::uint64_t id, Status result) {
   if (result) {
     granted_.clear();
     house_.supervisor.unbound();
+    house_.cloud_plugins.discard();
   }
   const auto waiting = unbindings_.extract(id);
   if (!waiting) return;

@@ -27,6 +27,7 @@ struct Reader : connection::Observer {
   void on_revoked(std::string service, std::string) override { seen.push_back("revoked " + service); }
   void on_server_changed() override { seen.push_back("server changed"); }
   void on_command(std::string id, std::string, json::Object) override { seen.push_back("command " + id); }
+  void on_site_profile(std::string id, config::SiteProfile) override { seen.push_back("profile " + id); }
   void on_unbind_result(std::uint64_t, Status) override { seen.push_back("unbound"); }
   void on_event(connection::Event) override { seen.push_back("event"); }
   void on_reached(std::uint64_t id, std::string) override { seen.push_back("reached " + std::to_string(id)); }

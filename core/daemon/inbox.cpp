@@ -85,6 +85,11 @@ void Inbox::on_command(std::string id, std::string name, json::Object args) {
        }});
 }
 
+void Inbox::on_site_profile(std::string id, config::SiteProfile profile) {
+  put({Kind::SiteProfile, "",
+       [id = std::move(id), profile = std::move(profile)](auto& to) { to.on_site_profile(id, profile); }});
+}
+
 void Inbox::on_event(connection::Event event) {
   put({Kind::Event, "", [event = std::move(event)](auto& to) { to.on_event(event); }});
 }

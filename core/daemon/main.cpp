@@ -17,6 +17,7 @@
 #include "core/connection/validity_floor.hpp"
 #include "core/control/control_socket.hpp"
 #include "core/daemon/bundle_upload.hpp"
+#include "core/daemon/cloud_plugins.hpp"
 #include "core/daemon/commands.hpp"
 #include "core/daemon/dhcp_leases.hpp"
 #include "core/daemon/history.hpp"
@@ -26,6 +27,7 @@
 #include "core/daemon/network_notes.hpp"
 #include "core/daemon/network_watch.hpp"
 #include "core/daemon/options.hpp"
+#include "core/daemon/plugin_install.hpp"
 #include "core/daemon/reloader.hpp"
 #include "core/daemon/service_manager.hpp"
 #include "core/daemon/signals.hpp"
@@ -139,6 +141,15 @@ config::DeviceSources sources_of(const Options& options) {
   return sources;
 }
 
+// What asks this agent, whatever folders it was given.
+std::vector<std::string> hawserctl_of(const Options& options) {
+  return {options.ctl_program.string(), "--json",
+          "--socket",                   (options.runtime_dir / "control.sock").string(),
+          "--config",                   options.config_dir.string(),
+          "--state-dir",                options.state_dir.string(),
+          "--plugin-dir",               options.plugin_dir.string()};
+}
+
 connection::Event development_mode() { return {"security", "", "", config::kDevelopmentModeWords}; }
 
 // How the last run left its connection, which that run could not tell, and that this device is open to any plugin.
@@ -156,6 +167,10 @@ int serve(const Options& options, config::Settings& settings) {
 
   Loop loop;
   Inbox inbox(loop);
+  FileWriter writer;
+  KeptWishes wishes(options.state_dir / "site_profile", writer.hand_over());
+  const config::Settings local = settings;
+  settings = config::with_wishes(local, wishes.value());  // also while the cloud is away
   const connection::ValidityFloor floor(options.state_dir / connection::ValidityFloor::kFile);
   History history(options.state_dir, floor.value());
   const auto connection =
@@ -196,12 +211,13 @@ int serve(const Options& options, config::Settings& settings) {
         supervisor.configure(settings);
       },
       [&cloud](connection::Event event) { cloud.report(std::move(event)); });
+  reloader.set_layer(local, [&wishes](const auto& files) { return config::with_wishes(files, wishes.value()); });
   const auto socket = options.runtime_dir / "control.sock";
-  BundleUpload bundles(loop,
-                       {options.ctl_program.string(), "--socket", socket.string(), "--config",
-                        options.config_dir.string(), "--state-dir", options.state_dir.string()},
-                       options.runtime_dir);
-  Commands commands({settings, supervisor, main_connection, history, reloader, bundles});
+  BundleUpload bundles(loop, hawserctl_of(options), options.runtime_dir);
+  PluginInstall installs(loop, hawserctl_of(options), options.runtime_dir);
+  CloudPlugins cloud_plugins({loop, wishes, reloader, supervisor, main_connection},
+                             [&cloud](connection::Event event) { cloud.report(std::move(event)); });
+  Commands commands({settings, supervisor, main_connection, history, reloader, bundles, cloud_plugins, installs});
   inbox.deliver_to(commands);
   const auto control = control::ControlServer::listen(
       loop, socket,

@@ -61,6 +61,20 @@ void Reloader::finish(config::LoadResult loaded) {
   if (!asked_.empty()) begin();
 }
 
+void Reloader::set_layer(config::Settings local, Layer layer) {
+  local_ = std::move(local);
+  layer_ = std::move(layer);
+}
+
+std::vector<std::string> Reloader::layer_again() { return adopt(layer_(local_)); }
+
+std::vector<std::string> Reloader::adopt(config::Settings fresh) {
+  auto changed = changed_keys(settings_, fresh);
+  const config::Settings before = std::exchange(settings_, std::move(fresh));
+  if (!changed.empty()) apply_(before);
+  return changed;
+}
+
 Result<json::Object> Reloader::take(config::LoadResult loaded) {
   for (const auto& warning : loaded.warnings) spdlog::warn("configuration: {}", warning);
   if (!loaded.settings) {
@@ -78,13 +92,10 @@ Result<json::Object> Reloader::take(config::LoadResult loaded) {
     loaded.warnings.push_back("device.serial: another serial number is taken when hawserd is started again");
     loaded.settings->serial = settings_.serial;
   }
-  const auto changed = changed_keys(settings_, *loaded.settings);
-  const config::Settings before = std::exchange(settings_, std::move(*loaded.settings));
+  if (layer_) local_ = *loaded.settings;
+  const auto changed = adopt(layer_ ? layer_(local_) : std::move(*loaded.settings));
   spdlog::info("configuration read anew: {}", changed.empty() ? "nothing changed" : joined(changed, ", "));
-  if (!changed.empty()) {
-    apply_(before);
-    tell_({"config", "", "", "changed: " + joined(changed, ", ")});
-  }
+  if (!changed.empty()) tell_({"config", "", "", "changed: " + joined(changed, ", ")});
   auto keys = json::make_array(), warnings = json::make_array();
   for (const auto& key : changed) keys->add(key);
   for (const auto& warning : loaded.warnings) warnings->add(warning);

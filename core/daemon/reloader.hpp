@@ -31,6 +31,13 @@ class Reloader {
   Reloader& operator=(const Reloader&) = delete;
   ~Reloader();  // waits for a reading under way; `done` is not called then
 
+  // What lies over the files: `local` is what they say now. Where nothing is set, nothing does.
+  using Layer = std::function<config::Settings(const config::Settings& local)>;
+  void set_layer(config::Settings local, Layer layer);
+  // The layer says something else now; the files are not read. What it changed.
+  std::vector<std::string> layer_again();
+  const config::Settings& local() const { return layer_ ? local_ : settings_; }
+
   // `done` is told of a reading that began after this call.
   void reload(Done done);
   // Why the configuration on disk is not the one in force: the faults of the last reading, or nothing.
@@ -41,9 +48,12 @@ class Reloader {
   config::LoadResult read() const;
   void finish(config::LoadResult loaded);
   Result<json::Object> take(config::LoadResult loaded);
+  std::vector<std::string> adopt(config::Settings fresh);
 
   Loop& loop_;
   config::Settings& settings_;
+  config::Settings local_;  // as the files say; only with a layer
+  Layer layer_;
   Load load_;
   Apply apply_;
   Tell tell_;

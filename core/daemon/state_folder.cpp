@@ -42,11 +42,12 @@ Status check_step(const fs::path& state_dir, const fs::path& step, bool last) {
                                   (own == 0 ? "root" : "uid " + std::to_string(own)) + ", or name another folder");
   if (S_ISLNK(about.st_mode)) return ok();  // where it leads is checked, too
   if (!S_ISDIR(about.st_mode)) return refused(state_dir, shown(step) + " is no folder; remove it, or name another one");
-  const mode_t foreign = last ? S_IWGRP | S_IWOTH : S_IWOTH;
+  // A user's own folders are often open to the user's own group; root has no such group.
+  const mode_t foreign = last || own == 0 ? S_IWGRP | S_IWOTH : S_IWOTH;
   if ((about.st_mode & foreign) == 0 || (!last && (about.st_mode & S_ISVTX) != 0)) return ok();
   return refused(state_dir, shown(step) + " has mode " + mode_of(about) +
-                                ", so that others than its owner may change what is in it; chmod " +
-                                (last ? "go-w" : "o-w") + " it, or name another folder");
+                                ", so that others than its owner may change what is in it; chmod go-w it, or name "
+                                "another folder");
 }
 
 Status check_way(const fs::path& state_dir, const fs::path& way) {
@@ -83,6 +84,9 @@ Result<std::vector<std::string>> check_state_folder(const fs::path& path) {
     return Error{"bad_usage",
                  "--state-dir is \"" + shown(path) +
                      "\", must be an absolute path, so that it does not depend on where hawserd is started"};
+  if (std::find(path.begin(), path.end(), fs::path("..")) != path.end())
+    return Error{"bad_usage", "--state-dir is \"" + shown(path) +
+                                  "\", must be a path without .., which leads elsewhere behind a link"};
   fs::path way = path.lexically_normal();
   if (!way.has_filename()) way = way.parent_path();  // "/x/" has an empty last part
   if (auto fits = check_way(path, way); !fits) return fits.error();

@@ -27,6 +27,8 @@ struct FakeConnection : connection::MainConnection {
   void command_result(std::string id, Result<json::Object> result) override {
     results.emplace_back(std::move(id), std::move(result));
   }
+  void site_profile_result(json::Object message) override { profile_results.push_back(std::move(message)); }
+  std::vector<json::Object> profile_results;
   int resets = 0;
   std::vector<std::pair<std::uint64_t, std::string>> unbindings;
   std::vector<std::pair<std::string, Result<json::Object>>> results;
@@ -40,7 +42,14 @@ struct House {
             rig.loop, rig.settings, [this] { return next; }, [this](const config::Settings&) { ++applied; },
             [this](const connection::Event& event) { history.add(event); }),
         bundles(rig.loop, {(rig.folder.path() / "hawserctl").string()}, rig.folder.path()),
-        commands({rig.settings, plugins, connection, history, reloader, bundles}) {}
+        wishes(rig.folder.path() / "site_profile"),
+        cloud_plugins({rig.loop, wishes, reloader, plugins, connection},
+                      [this](const connection::Event& event) { history.add(event); }),
+        installs(rig.loop, {(rig.folder.path() / "hawserctl").string()}, rig.folder.path()),
+        commands({rig.settings, plugins, connection, history, reloader, bundles, cloud_plugins, installs}) {
+    reloader.set_layer(rig.settings,
+                       [this](const config::Settings& files) { return config::with_wishes(files, wishes.value()); });
+  }
 
   static supervisor::Supervisor& prepared(Rig& rig) {
     rig.add("shop", R"({"interval":5,"api_token":"SECRETtok123","deep":[{"password":"SECRETtok123"}]})");
@@ -76,6 +85,9 @@ struct House {
   int applied = 0;
   Reloader reloader;
   BundleUpload bundles;
+  KeptWishes wishes;
+  CloudPlugins cloud_plugins;
+  PluginInstall installs;
   Commands commands;
 };
 

@@ -1,8 +1,10 @@
 #include "core/supervisor/cpu_restraint.hpp"
 
+#include <linux/capability.h>
 #include <poll.h>
 #include <sched.h>
 #include <sys/signalfd.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -24,6 +26,12 @@ constexpr int kPasses = 4;  // over a host's threads: those that were born meanw
 constexpr std::size_t kThreadsMax = 4096;  // in one pass
 
 int signal_number() { return SIGRTMIN + 1; }
+
+bool may_set_policies() {
+  __user_cap_header_struct header{_LINUX_CAPABILITY_VERSION_3, 0};
+  __user_cap_data_struct sets[2] = {};
+  return ::syscall(SYS_capget, &header, sets) == 0 && (sets[0].effective & (1u << CAP_SYS_NICE)) != 0;
+}
 
 itimerspec every(milliseconds period) {
   const timespec time{period.count() / 1000, period.count() % 1000 * 1'000'000};
@@ -80,7 +88,7 @@ struct CpuRestraint::Host {
   }
 };
 
-CpuRestraint::CpuRestraint(Loop& loop) : loop_(loop) {
+CpuRestraint::CpuRestraint(Loop& loop) : loop_(loop), permitted_(may_set_policies()) {
   sigset_t set;
   ::sigemptyset(&set);
   ::sigaddset(&set, signal_number());
@@ -97,6 +105,7 @@ CpuRestraint::~CpuRestraint() {
 
 void CpuRestraint::hold(const std::string& plugin, pid_t pid, std::int64_t percent) {
   let_go(plugin);
+  if (!permitted_) return refused(plugin, "CAP_SYS_NICE is missing");
   auto host = std::make_unique<Host>();
   host->plugin = plugin;
   host->pid = pid;
@@ -106,8 +115,8 @@ void CpuRestraint::hold(const std::string& plugin, pid_t pid, std::int64_t perce
   event.sigev_signo = signal_number();
   event.sigev_value.sival_int = ++last_number_;
   event._sigev_un._tid = ::gettid();
-  if (const int problem = ::clock_getcpuclockid(pid, &host->clock)) return refused(*host, std::strerror(problem));
-  if (::timer_create(host->clock, &event, &host->timer) != 0) return refused(*host, std::strerror(errno));
+  if (const int problem = ::clock_getcpuclockid(pid, &host->clock)) return refused(plugin, std::strerror(problem));
+  if (::timer_create(host->clock, &event, &host->timer) != 0) return refused(plugin, std::strerror(errno));
   host->last_tick = Clock::now();
   host->count(true);
   hosts_[last_number_] = std::move(host);
@@ -117,9 +126,8 @@ void CpuRestraint::let_go(const std::string& plugin) {
   const auto found =
       std::find_if(hosts_.begin(), hosts_.end(), [&](const auto& each) { return each.second->plugin == plugin; });
   if (found == hosts_.end()) return;
-  Host& host = *found->second;
-  if (host.restrained) release(host);
-  ::timer_delete(host.timer);
+  loop_.cancel(found->second->look);
+  ::timer_delete(found->second->timer);
   hosts_.erase(found);
 }
 
@@ -143,7 +151,7 @@ void CpuRestraint::ticked(Host& host, int ticks) {
 }
 
 void CpuRestraint::restrain(Host& host) {
-  if (const int problem = set_policy(host.pid, SCHED_IDLE)) return refused(host, std::strerror(problem));
+  if (const int problem = set_policy(host.pid, SCHED_IDLE)) return refused(host.plugin, std::strerror(problem));
   host.restrained = true;
   host.count(false);
   host.looked_at = Clock::now();
@@ -167,19 +175,16 @@ void CpuRestraint::look_again(Host& host) {
 }
 
 void CpuRestraint::release(Host& host) {
-  loop_.cancel(std::exchange(host.look, 0));
+  if (const int problem = set_policy(host.pid, SCHED_OTHER)) return refused(host.plugin, std::strerror(problem));
   host.restrained = false;
-  if (const int problem = set_policy(host.pid, SCHED_OTHER)) refused(host, std::strerror(problem));
   host.last_tick = Clock::now();
   host.count(true);
 }
 
-void CpuRestraint::refused(const Host& host, const std::string& what) {
+void CpuRestraint::refused(const std::string& plugin, const std::string& what) {
   if (std::exchange(complained_, true)) return;
-  spdlog::warn(
-      "{}: how much of the processor it takes at once cannot be restrained: {} (CAP_SYS_NICE is needed); over 10 s "
-      "its share is watched all the same",
-      host.plugin, what);
+  spdlog::info("{}: what it takes of the processor at once is not restrained: {}; over 10 s its share is watched",
+               plugin, what);
 }
 
 }  // namespace hawser::supervisor

@@ -28,9 +28,10 @@ class CpuRestraint {
   CpuRestraint& operator=(const CpuRestraint&) = delete;
   ~CpuRestraint();
 
-  // `host` is a child that is not reaped before let_go(). `percent`: its share, of one processor. Replaces an earlier one.
+  // `host` is a child that runs. `percent`: its share, of one processor. Replaces an earlier one. Nothing without
+  // CAP_SYS_NICE, which takes the restraint away again.
   void hold(const std::string& plugin, pid_t host, std::int64_t percent);
-  void let_go(const std::string& plugin);  // it runs as others do again
+  void let_go(const std::string& plugin);  // its host has ended: the number may be another process's by now
   bool restrains(const std::string& plugin) const;
 
  private:
@@ -40,12 +41,13 @@ class CpuRestraint {
   void restrain(Host& host);
   void look_again(Host& host);
   void release(Host& host);
-  void refused(const Host& host, const std::string& what);
+  void refused(const std::string& plugin, const std::string& what);
 
   Loop& loop_;
   Descriptor signals_;
   std::map<int, std::unique_ptr<Host>> hosts_;  // by the number that its signals carry
   int last_number_ = 0;
+  const bool permitted_;
   bool complained_ = false;
 };
 

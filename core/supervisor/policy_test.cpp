@@ -1,4 +1,5 @@
 // What a plugin's host may use and who it is: uids, state folders, limits, and what happens over one.
+#include <sched.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -33,6 +34,10 @@ struct stat about(const fs::path& path) {
 struct Watched {
   explicit Watched(config::PluginLimits limits) {
     watch.watch("acme.shop", {::getpid(), limits, {}, folder.path(), "plugins.d/acme.shop.toml"});
+  }
+  ~Watched() {  // it may have been restrained, which ends with a host
+    const sched_param none{};
+    ::sched_setscheduler(0, SCHED_OTHER, &none);
   }
   Loop loop;
   TestFolder folder;

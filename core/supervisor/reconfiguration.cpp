@@ -64,6 +64,7 @@ void Supervisor::reconfigure(SupervisedPlugin& plugin, bool restart) {
   const config::PluginSettings now = settings_of(plugin.id());
   const config::PluginSettings& old = plugin.settings();
   const bool another_config = !same_config(old, now);
+  if (another_config) refused_configs_.erase(plugin.id());
   restart |= !same_action_names(old, now) || old.spool != now.spool;
   // Walls are put up once in a process: what a new [config] opens or closes takes another host, too.
   const Policy* policy = policies_.in_force(plugin.id());
@@ -86,6 +87,7 @@ void Supervisor::on_offered(SupervisedPlugin& plugin, ConfigExchange::Outcome ou
   if (outcome == ConfigExchange::Outcome::Refused) {
     const std::string words = plugin.id() + " refuses its new [config] and goes on with the old one: " + why;
     spdlog::warn("{}", words);
+    refused_configs_.insert(plugin.id());
     return report(plugin, {"config", "", "config_refused", words});
   }
   plugin.set_settings(settings);
@@ -94,6 +96,21 @@ void Supervisor::on_offered(SupervisedPlugin& plugin, ConfigExchange::Outcome ou
   const std::string words = plugin.id() + (applied ? " took its new [config]" : " starts again with its new [config]");
   spdlog::info("{}", words);
   report(plugin, {"config", "", "", words + (why.empty() ? "" : ": " + why)});
+}
+
+bool Supervisor::is_settled(const std::string& id) const {
+  if (arriving_.count(id) > 0 || retiring_.count(id) > 0 || exchange_.is_open(id)) return false;
+  const auto found = plugins_.find(id);
+  if (found == plugins_.end()) return true;
+  const PluginState state = found->second->state();
+  return state != PluginState::Discovered && state != PluginState::Enabled && state != PluginState::Starting &&
+         state != PluginState::Draining;
+}
+
+bool Supervisor::refused_config(const std::string& id) const {
+  const auto found = plugins_.find(id);
+  const bool down = found != plugins_.end() && found->second->reason().code == "config_refused";
+  return down || refused_configs_.count(id) > 0;
 }
 
 // Takes out what has stopped, and lets in what waits. Never from inside a plugin's own call.
@@ -127,6 +144,7 @@ void Supervisor::remove(const std::string& id) {
   policies_.forget(id);
   forget_probation(id);
   waiting_.erase(id);
+  refused_configs_.erase(id);
   event_rates_.erase(id);
   plugins_.erase(id);
 }

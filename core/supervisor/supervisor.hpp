@@ -75,6 +75,10 @@ class Supervisor : private SupervisedPlugin::Keeper {
   void consent(const std::string& id, const Looked& done);
   // Why another version than the wanted one runs; null when it does not.
   const Error* waiting(const std::string& id) const;
+  // It is what it will be for a while: no host starts or stops, no [config] is on its way.
+  bool is_settled(const std::string& id) const;
+  // It did not take the newest [config], and goes on with the old one or does not run.
+  bool refused_config(const std::string& id) const;
   const VersionBook& versions() const { return versions_; }
   const std::filesystem::path& plugin_dir() const { return paths_.plugin_dir; }
 
@@ -185,6 +189,7 @@ class Supervisor : private SupervisedPlugin::Keeper {
   Quarantine quarantine_;
   VersionBook versions_;
   VersionLook look_;
+  std::set<std::string> refused_configs_;                  // of running plugins, which go on with the old one
   std::map<std::string, Error> waiting_;                   // by plugin: what keeps its newest version from running
   std::map<std::string, Loop::TimerId> probation_clocks_;  // by plugin, of those whose running version is on probation
   std::optional<Error> safe_mode_;

@@ -50,6 +50,16 @@ Error AnswerParser::bad(const std::string& what) const {
   return {"bad_response", what + ": \"" + printable(sample_, kSampleBytes) + "\""};
 }
 
+Error AnswerParser::body_too_large() const { return bad("a body over " + std::to_string(body_limit() / 1024) + " KiB"); }
+
+Status AnswerParser::add_body(std::string_view bytes) {
+  if (bytes.size() > body_limit() - body_bytes_) return body_too_large();
+  body_bytes_ += bytes.size();
+  if (sink_ && answer_.status == 200) return sink_(bytes);
+  answer_.body += bytes;
+  return ok();
+}
+
 Result<bool> AnswerParser::feed(std::string_view bytes) {
   began_ |= !bytes.empty();
   if (sample_.size() < kSampleBytes) sample_ += bytes.substr(0, kSampleBytes - sample_.size());
@@ -81,9 +91,8 @@ Result<bool> AnswerParser::step() {
     case Part::ChunkData:
       return take_counted();
     case Part::UntilClose:
-      answer_.body += buffer_;
+      if (Status added = add_body(buffer_); !added) return added.error();
       buffer_.clear();
-      if (answer_.body.size() > kBodyBytesMax) return bad("a body over 64 KiB");
       return false;
     case Part::Done:
       return false;
@@ -167,7 +176,7 @@ Status AnswerParser::choose_body() {
     const std::string& text = lengths.first->second;
     if (std::next(lengths.first) != lengths.second || text.empty() || !std::all_of(text.begin(), text.end(), is_digit))
       return bad("a Content-Length that is no number");
-    if (text.size() > 9 || std::stoul(text) > kBodyBytesMax) return bad("a body over 64 KiB");
+    if (text.size() > 9 || std::stoul(text) > body_limit()) return body_too_large();
     left_ = std::stoul(text);
     part_ = left_ == 0 ? Part::Done : Part::Length;
   } else {
@@ -180,7 +189,7 @@ Status AnswerParser::choose_body() {
 
 Result<bool> AnswerParser::take_counted() {
   const std::size_t count = std::min(left_, buffer_.size());
-  answer_.body.append(buffer_, 0, count);
+  if (Status added = add_body(std::string_view(buffer_).substr(0, count)); !added) return added.error();
   buffer_.erase(0, count);
   left_ -= count;
   if (left_ > 0) return false;
@@ -212,9 +221,9 @@ Status AnswerParser::read_chunk_size(std::string_view line) {
   const std::string_view text = trim(line.substr(0, line.find(';')));  // extensions are read past
   const auto is_hex = [](char c) { return std::isxdigit(static_cast<unsigned char>(c)) != 0; };
   if (text.empty() || !std::all_of(text.begin(), text.end(), is_hex)) return bad("a chunk without a size");
-  if (text.size() > 8) return bad("a body over 64 KiB");
+  if (text.size() > 8) return body_too_large();
   left_ = std::stoul(std::string(text), nullptr, 16);
-  if (left_ > kBodyBytesMax - answer_.body.size()) return bad("a body over 64 KiB");
+  if (left_ > body_limit() - body_bytes_) return body_too_large();
   part_ = left_ == 0 ? Part::Trailer : Part::ChunkData;
   return ok();
 }

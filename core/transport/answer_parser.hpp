@@ -1,9 +1,11 @@
 #pragma once
 
+#include <functional>
 #include <string>
 #include <string_view>
 
 #include "core/transport/http.hpp"
+#include "core/transport/limits.hpp"
 
 namespace hawser::transport {
 
@@ -15,6 +17,10 @@ class AnswerParser {
   enum class Want { Answer, Upgrade };  // Upgrade: a 101 ends the answer, and what follows is rest()
 
   explicit AnswerParser(Want want) : want_(want) {}
+  // The body of a 200 goes to `sink` as it comes, and may have `body_bytes_max`; other answers are as usual.
+  using Sink = std::function<Status(std::string_view)>;
+  AnswerParser(Sink sink, std::size_t body_bytes_max)
+      : want_(Want::Answer), sink_(std::move(sink)), body_bytes_max_(body_bytes_max) {}
 
   // True once the answer is complete. Error bad_response.
   Result<bool> feed(std::string_view bytes);
@@ -39,8 +45,14 @@ class AnswerParser {
   Result<bool> take_line();
   Status read_chunk_size(std::string_view line);
   Error bad(const std::string& what) const;
+  std::size_t body_limit() const { return sink_ && answer_.status == 200 ? body_bytes_max_ : kBodyBytesMax; }
+  Error body_too_large() const;
+  Status add_body(std::string_view bytes);
 
   const Want want_;
+  const Sink sink_;
+  const std::size_t body_bytes_max_ = kBodyBytesMax;
+  std::size_t body_bytes_ = 0;
   Part part_ = Part::Head;
   HttpAnswer answer_;
   std::string buffer_;     // bytes not yet understood

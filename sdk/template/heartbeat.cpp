@@ -13,6 +13,7 @@ class Heartbeat {
     if (auto at = json.find_first_of("0123456789", json.find("\"period_ms\"")); at != json.npos)
       std::from_chars(json.data() + at, json.data() + json.size(), period_ms);
     if (period_ms < 10) return hawser::sdk::ConfigAnswer::refused("period_ms must be 10 or more");
+    if (cloud_ && period_ms != period_.count()) return hawser::sdk::ConfigAnswer::restart_needed();  // it runs already
     if (apply) period_ = hawser::sdk::Milliseconds(period_ms);
     return {};
   }

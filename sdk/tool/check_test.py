@@ -169,3 +169,10 @@ def test_nothing_is_left_in_the_temporary_folder(tmp_path):
     done = subprocess.run([PROGRAM, "check", BUILD / "plugins/hawser.config_push/0.1.0"], env=environment, timeout=200,
                           capture_output=True, text=True)
     assert done.returncode == 0 and list(tmp_path.iterdir()) == [], done.stdout
+
+
+def test_a_library_alone_can_be_checked():
+    """[sdk-5] Without a manifest beside it only what the manifest says is left out."""
+    done = check(ROGUES / "none.so")
+    assert done.returncode == 0, done.stdout
+    assert names(done, "-") == ["manifest", "schema", "identity", "services", "settles"]

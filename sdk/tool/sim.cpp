@@ -6,6 +6,7 @@
 #include <memory>
 #include <mutex>
 #include <random>
+#include <set>
 #include <thread>
 
 #include "core/base/encoding.hpp"
@@ -57,10 +58,11 @@ class Simulator {
   }
   void say(std::string_view line);
   void configure(const Step& step);
-  void kill();
+  void begin_again();
+  void stop(std::int64_t deadline_ms);
   std::string grant();
 
-  void open(FakeSubconnection& to, const Step&) { to.open(grant()); }
+  void open(FakeSubconnection& to, const Step&) { to.is_open() ? void() : to.open(grant()); }
   void close(FakeSubconnection& to, const Step& step);
   void throttle(FakeSubconnection& to, const Step& step);
   void flap(FakeSubconnection& to, const Step& step);
@@ -194,12 +196,20 @@ void Simulator::configure(const Step& step) {
     say("configure " + std::string(apply ? "APPLY" : "CHECK") + " was answered " + std::to_string(status) +
         (host_->refusal.empty() ? "" : ": " + host_->refusal));
     if (status < 0) return;
+    if (!apply || status != HWS_RESTART_NEEDED) continue;
+    config_ = config;
+    stop(kStopMs);
+    return begin_again();
   }
   config_ = config;
 }
 
-// destroy() is called, so that a debugger can go on; to the plugin it looks like an end without stop().
-void Simulator::kill() {
+// destroy() is called, so that a debugger can go on; where stop() was not, it looks to the plugin as a kill does.
+void Simulator::begin_again() {
+  std::set<std::string> open_before;
+  for (const auto* known : host_->opened()) {
+    if (known->is_open()) open_before.insert(known->service);
+  }
   due_.clear();
   seen_.clear();
   const auto now = host_->now();
@@ -213,6 +223,10 @@ void Simulator::kill() {
   if (const auto status = begin(); !status) {
     say(status.error().message);
     ended_ = broke_a_rule_ = true;
+    return;
+  }
+  for (auto* known : host_->opened()) {
+    if (open_before.count(known->service) != 0) known->open(grant());
   }
 }
 
@@ -249,7 +263,7 @@ void Simulator::apply(const Step& step) {
       {"disk_full", [&] { host_->disk_full = true; }},
       {"disk_free", [&] { host_->disk_full = false; }},
       {"clock", [&] { sdk::testing::jump_wall_clock(std::chrono::seconds(step.number("jump_s", 0))); }},
-      {"kill", [&] { kill(); }},
+      {"kill", [&] { begin_again(); }},
       {"stop", [&] { ended_ = true; }}};
   say("--- " + step.what);
   const auto act = of_the_host.find(step.what);
@@ -267,6 +281,13 @@ void Simulator::end() {
                                                [](const auto& one) { return one.state == HWS_FAULTED; });
 }
 
+void Simulator::stop(std::int64_t deadline_ms) {
+  host_->stop(static_cast<std::uint32_t>(deadline_ms));
+  if (host_->run_until([&] { return host_->healthy(HWS_STOPPED); }, milliseconds(deadline_ms))) return;
+  say("RULE BROKEN: stop() was not followed by health(HWS_STOPPED) within " + std::to_string(deadline_ms) + " ms");
+  broke_a_rule_ = true;
+}
+
 Result<bool> Simulator::play() {
   host_ = std::make_unique<FakeHost>();
   if (const auto status = begin(); !status) return status.error();
@@ -278,10 +299,7 @@ Result<bool> Simulator::play() {
     }
   }
   if (ended_ && broke_a_rule_) return false;
-  host_->stop(static_cast<std::uint32_t>(deadline));
-  if (!host_->run_until([&] { return host_->healthy(HWS_STOPPED); }, milliseconds(deadline)))
-    say("RULE BROKEN: stop() was not followed by health(HWS_STOPPED) within " + std::to_string(deadline) + " ms"),
-        broke_a_rule_ = true;
+  stop(deadline);
   host_->destroy();
   end();
   say("the longest callback was " + host_->longest_callback_name() + ", " +

@@ -109,9 +109,11 @@ def test_what_the_operator_does(sim):
     wrong, right = ({"at_ms": 100, "do": "configure", "config": {"period_ms": period}} for period in (5, 50))
     told = lines(sim(wrong, right, config={"period_ms": 2000}))
     assert [line for _, line in told if line.startswith("configure")] == [
-        "configure CHECK was answered -2: period_ms must be 10 or more", "configure CHECK was answered 0",
-        "configure APPLY was answered 0"]
-    assert when(told, "the plugin sent number 1,") == [2]
+        "configure CHECK was answered -2: period_ms must be 10 or more", "configure CHECK was answered 1",
+        "configure APPLY was answered 1"]
+    assert when(told, "health stopped")[0] == pytest.approx(0.1, abs=0.02), "it asked for a new instance"
+    assert len(when(told, "the plugin opens")) == 2
+    assert when(told, "the plugin sent number 1,") == pytest.approx([0.15], abs=0.02)
 
 
 def test_what_the_host_does(sim, tmp_path):

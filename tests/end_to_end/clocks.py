@@ -39,9 +39,13 @@ class Vendor:
         return home
 
     def bundle(self, version, **options):
-        return self.bundle_of(self.build(version, **options), f"{CLOCK}-{version}.hawser")
+        """As the kit makes it."""
+        bundle = self.folder / f"{CLOCK}-{version}.hawser"
+        self.run(basics.built("hawser-plugin"), "pack", self.build(version, **options), "--bundle", bundle)
+        return bundle
 
     def bundle_of(self, home, name):
+        """As GNU tar and zstd make it."""
         archive = self.folder / f"{name}.tar"
         with tarfile.open(archive, "w") as tar:
             tar.add(home, arcname=".")

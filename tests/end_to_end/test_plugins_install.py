@@ -11,6 +11,7 @@ import pytest
 from clocks import CLOCK, Bench
 
 
+NO_LEAK_CHECK = {**os.environ, "ASAN_OPTIONS": "detect_leaks=0"}  # it cannot run in a process that is traced
 STEPS_MAX = 300  # of one system call in one installation; more would be one that never ends
 
 
@@ -63,7 +64,7 @@ def test_the_same_bundle_twice_changes_nothing_and_a_damaged_plugin_is_mended(be
 
 
 def test_another_build_of_a_version_and_an_older_version_are_refused(bench):
-    """[sdk-10] A version never changes, and an older one comes only by --allow-older."""
+    """[sdk-10] [B54] A version never changes, and an older one comes only by --allow-older."""
     bench.install("1.1.0")
     assert "holds another build of this version" in bench.install("1.1.0", permissions=["exec"], expect=1).stderr
     older = bench.install("1.0.0", expect=1)
@@ -74,6 +75,34 @@ def test_another_build_of_a_version_and_an_older_version_are_refused(bench):
     bench.start()
     bench.runs("1.0.0")
     assert bench.installed() == ["1.0.0", "1.1.0"]
+
+
+def test_force_removes_what_is_enabled_and_what_runs_goes_on_until_it_ends(bench):
+    """[sdk-10] --force is the operator's word; a host keeps the bytes that it began with, and installing again mends it."""
+    host = bench.begin()["pid"]
+    done = bench.ctl("remove", CLOCK, "--force")
+    assert f"{CLOCK} is removed." in done.stdout and "what runs goes on running" in done.stdout
+    assert bench.installed() == [] and bench.show()["pid"] == host
+    bench.install("1.1.0")
+    assert bench.runs("1.1.0")["pid"] != host
+
+
+def test_two_installations_at_once_do_not_meet(bench):
+    """[sdk-10] One at a time: the other is told to try again, and both versions are whole in the end."""
+    bundles = [bench.vendor.bundle(version) for version in ("1.0.0", "1.1.0", "2.0.0")]
+    words = [str(word) for word in (basics.built("hawserctl"), "--socket", bench.agent.socket, "--config",
+                                    bench.agent.config, "--state-dir", bench.agent.state_dir, "--plugin-dir",
+                                    bench.plugins, "plugin", "install", "--allow-older")]
+    programs = [subprocess.Popen([*words, str(bundle)], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+                for bundle in bundles * 3]
+    for program in programs:
+        _, err = program.communicate(timeout=60)
+        assert program.returncode == 0 or "another installation or removal" in err, err
+    for bundle in bundles:
+        bench.ctl("install", bundle, "--allow-older")
+    assert bench.installed() == ["1.0.0", "1.1.0", "2.0.0"] and bench.leftovers() == []
+    for version in bench.installed():
+        bench.ctl("verify", bench.plugins / CLOCK / version)
 
 
 def tar_of(entries):
@@ -115,7 +144,7 @@ HOSTILE = {
 
 @pytest.mark.parametrize("name", HOSTILE)
 def test_a_strangers_bundle_is_refused_and_nothing_is_left(bench, name):
-    """[sdk-9] [sdk-10] [S19] One sentence with the rule; nothing half installed, nothing outside."""
+    """[sdk-9] [sdk-10] [B62] [S22] [S23] One sentence with the rule; nothing half installed, nothing outside."""
     entries, sentence = HOSTILE[name]
     archive = bench.vendor.folder / "x.tar"
     archive.write_bytes(tar_of(entries))
@@ -137,7 +166,7 @@ def test_what_is_no_bundle_is_refused(bench, content, sentence):
 
 
 def test_a_bomb_is_refused_before_it_fills_the_disk(bench):
-    """[sdk-10] 2 GiB of zeros in a small file: refused by its header, with nothing written."""
+    """[sdk-10] [S23] 2 GiB of zeros in a small file: refused by its header, with nothing written."""
     info = tarfile.TarInfo("plugin.so")
     info.size = 2 * 1024 ** 3
     archive = bench.vendor.folder / "bomb.tar"
@@ -147,6 +176,18 @@ def test_a_bomb_is_refused_before_it_fills_the_disk(bench):
     done = bench.ctl("install", bench.vendor.compressed(archive, "bomb.hawser"), expect=1)
     assert "unpacks to more than the 512 MiB allowed; make the plugin smaller" in done.stderr
     assert list(bench.plugins.iterdir()) == []
+
+
+def test_a_full_disk_is_said_and_nothing_is_left(bench):
+    """[sdk-10] Where the plugins' folder has no room, the sentence is the system's, and the room is free again."""
+    bundle = bench.vendor.bundle("1.0.0")
+    words = [basics.built("hawserctl"), "--socket", bench.agent.socket, "--config", bench.agent.config,
+             "--state-dir", bench.agent.state_dir, "--plugin-dir", bench.plugins, "plugin", "install", bundle]
+    script = f'mount -t tmpfs -o size=8k,mode=755 none "{bench.plugins}" && "$@"; echo "exit $?"; ls -A "{bench.plugins}"'
+    done = subprocess.run(["unshare", "-m", "sh", "-c", script, "sh", *map(str, words)], capture_output=True, text=True,
+                          timeout=30)
+    assert done.stdout == "exit 1\n", done.stdout + done.stderr
+    assert "No space left on device" in done.stderr and done.stderr.count("\n") == 1, done.stderr
 
 
 def test_what_nobody_trusted_signed_is_not_installed(bench):
@@ -162,6 +203,31 @@ def test_what_nobody_trusted_signed_is_not_installed(bench):
     bench.vendor.be_trusted(bench.agent, ids='["com.other.*"]')
     other = bench.install("1.0.0", expect=1)
     assert f"is of {CLOCK}, which key" in other.stderr and "may not sign" in other.stderr
+    assert list(bench.plugins.iterdir()) == []
+
+
+def test_development_mode_installs_what_nobody_signed_and_says_so(bench):
+    """[sdk-9] Only with the operator's word, and visible where it is installed."""
+    bench.agent.write_config("conf.d/60-bench.toml", "[plugins]\ndevelopment_mode = true\n")
+    done = bench.install("1.0.0", signed=False)
+    assert "signed by nobody who is trusted (development mode)" in done.stdout
+    bench.ctl("enable", CLOCK)
+    bench.start()
+    assert bench.runs("1.0.0")["signed_by"] is None
+
+
+def test_who_may_not_write_there_is_told_to_be_root(bench):
+    """[sdk-10] Another user changes nothing."""
+    bundle = bench.vendor.bundle("1.0.0")
+    program = bench.world.folder / "hawserctl"
+    program.write_bytes(basics.built("hawserctl").read_bytes())
+    for path, mode in ((program, 0o755), (bench.vendor.folder, 0o755), (bundle, 0o644), (bench.agent.folder, 0o755)):
+        path.chmod(mode)
+    words = [program, "--socket", bench.agent.socket, "--config", bench.agent.config, "--plugin-dir", bench.plugins,
+             "plugin", "install", bundle]
+    done = subprocess.run(["setpriv", "--reuid=65534", "--regid=65534", "--clear-groups", *map(str, words)],
+                          capture_output=True, text=True, timeout=30)
+    assert done.returncode == 1 and done.stderr.rstrip().endswith("run it as root"), done.stdout + done.stderr
     assert list(bench.plugins.iterdir()) == []
 
 
@@ -202,7 +268,7 @@ def test_a_kill_at_any_step_leaves_the_old_or_the_new_one(bench, call):
     for number in range(1, STEPS_MAX):
         done = subprocess.run(["strace", "-f", "-qq", "-o", "/dev/null", "-e", f"trace={call}",
                                "-e", f"inject={call}:signal=SIGKILL:when={number}", *map(str, words)],
-                              capture_output=True, text=True, timeout=30)
+                              capture_output=True, text=True, timeout=30, env=NO_LEAK_CHECK)
         there = bench.installed()
         assert there in (["1.0.0"], ["1.0.0", "1.1.0"])
         for version in there:

@@ -41,6 +41,7 @@ def test_an_upgrade_hands_over_and_stands_its_probation(world):
     bench.install("2.0.0")
     bench.runs("2.0.0")
     assert bench.installed() == ["1.1.0", "2.0.0"]
+    assert bench.cloud.record.count("main:end") == 0, "the main connection does not notice"
 
 
 @pytest.mark.parametrize("version, cause", [
@@ -67,6 +68,20 @@ def test_a_version_that_fails_its_probation_is_put_back(world, version, cause):
     bench.start()
     again = bench.runs("1.0.0")
     assert again["upgrade"]["state"] == "put_back" and again["restarts"] == 0
+    bench.install("2.0.0")
+    bench.runs("2.0.0")
+
+
+def test_a_version_that_is_refused_for_good_is_put_back(world):
+    """[sdk-10] A library that calls itself another version than its manifest: the old version runs, and a newer one that
+    is good takes its place."""
+    bench = Bench(world)
+    bench.begin()
+    bench.install("1.1.0", library=basics.built("clock_2.0.0.so"))
+    details = wait_for_event(bench, "put_back")
+    assert details[0] == f"{CLOCK} 1.1.0 failed its probation, and 1.0.0 runs again: the plugin says version 2.0.0, its " \
+                         "manifest says 1.1.0"
+    assert bench.runs("1.0.0")["upgrade"]["state"] == "put_back"
     bench.install("2.0.0")
     bench.runs("2.0.0")
 

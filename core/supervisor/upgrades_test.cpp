@@ -1,0 +1,165 @@
+#include <csignal>
+
+#include "core/supervisor/testing/rig.hpp"
+
+using namespace hawser;
+using namespace hawser::supervisor;
+using testing::Rig;
+
+namespace {
+
+// acme.shop 1.0.0 runs, and newer versions come.
+class Shop : public Rig {
+ public:
+  explicit Shop(std::chrono::seconds probation = std::chrono::seconds(600)) {
+    settings.probation = probation;
+    add("shop", "{}");
+    make().start();
+    REQUIRE(until_state("shop", PluginState::Ready));
+  }
+
+  void put(const std::string& version, const std::string& permissions = "") {
+    testing::install(folder.path() / "plugins", "acme.shop", version, "shop");
+    if (permissions.empty()) return;
+    std::string text = testing::manifest_text("acme.shop", version, "shop");
+    text.replace(text.find("\"action:*\""), 10, "\"action:*\"," + permissions);
+    testing::put_file(folder.path() / "plugins/acme.shop" / version / "manifest.json", text);
+  }
+  json::Object answer_of(const std::function<void(const Supervisor::Looked&)>& ask) {
+    std::optional<Result<json::Object>> answer;
+    ask([&answer](const Result<json::Object>& made) { answer = made; });
+    REQUIRE(until([&] { return answer.has_value(); }));
+    INFO((*answer ? "" : answer->error().message));
+    REQUIRE(*answer);
+    return **answer;
+  }
+  json::Object look() {
+    return answer_of([this](const Supervisor::Looked& done) { supervisor->look("acme.shop", done); });
+  }
+  bool runs(const std::string& version) {
+    return until(
+        [&] { return plugin("shop").state() == PluginState::Ready && plugin("shop").found().version == version; });
+  }
+  void kill_host() { ::kill(*plugin("shop").pid(), SIGKILL); }
+  std::size_t told(const std::string& reason) const {
+    return static_cast<std::size_t>(std::count_if(cloud.events.begin(), cloud.events.end(), [&](const auto& event) {
+      return event.kind == "plugin_state" && event.reason == reason;
+    }));
+  }
+};
+
+std::string state_of(const json::Object& answer) { return json::text_or(answer, "state"); }
+
+}  // namespace
+
+TEST_CASE("[sdk-10] what ends its host on probation puts the old version back, once, and it is not tried again") {
+  Shop shop;
+  CHECK(state_of(shop.look()) == "unchanged");
+  shop.put("1.1.0");
+  const auto answer = shop.look();
+  CHECK(state_of(answer) == "upgrading");
+  CHECK(json::texts_member(answer, "keep").value() == std::vector<std::string>{"1.0.0", "1.1.0"});
+  REQUIRE(shop.runs("1.1.0"));
+  CHECK(shop.cloud.offers.at(0).version == "1.1.0");
+  shop.kill_host();
+  REQUIRE(shop.runs("1.0.0"));
+  CHECK(shop.cloud.offers.at(0).version == "1.0.0");
+  CHECK(shop.told("upgraded") == 1);
+  CHECK(shop.told("put_back") == 1);
+  REQUIRE(shop.supervisor->waiting("acme.shop"));
+  CHECK(shop.supervisor->waiting("acme.shop")->code == "put_back");
+  CHECK(state_of(shop.look()) == "refused");
+  CHECK(shop.plugin("shop").found().version == "1.0.0");
+
+  INFO("it is released, and a newer one comes by itself");
+  REQUIRE(shop.supervisor->release("acme.shop"));
+  REQUIRE(shop.runs("1.1.0"));
+  shop.kill_host();
+  REQUIRE(shop.runs("1.0.0"));
+  shop.put("1.2.0");
+  CHECK(state_of(shop.look()) == "upgrading");
+  REQUIRE(shop.runs("1.2.0"));
+}
+
+TEST_CASE("[sdk-10] after its probation a version is as any other: what ends its host is a restart") {
+  Shop shop(std::chrono::seconds(1));
+  shop.put("1.1.0");
+  shop.look();
+  REQUIRE(shop.runs("1.1.0"));
+  REQUIRE(shop.until([&] { return shop.supervisor->versions().find("acme.shop")->settled.version == "1.1.0"; }));
+  shop.kill_host();
+  REQUIRE(shop.until([&] { return shop.plugin("shop").restarts() == 2; }));
+  REQUIRE(shop.runs("1.1.0"));
+  CHECK(shop.told("put_back") == 0);
+}
+
+TEST_CASE("[sdk-10] a restart of the agent goes on with the probation, and with what waits") {
+  Shop shop;
+  shop.put("1.1.0");
+  shop.look();
+  REQUIRE(shop.runs("1.1.0"));
+  shop.supervisor.reset();
+  shop.make().start();
+  REQUIRE(shop.runs("1.1.0"));
+  shop.kill_host();
+  REQUIRE(shop.runs("1.0.0"));
+  shop.supervisor.reset();
+  shop.make().start();
+  REQUIRE(shop.runs("1.0.0"));
+  CHECK(shop.supervisor->waiting("acme.shop")->code == "put_back");
+}
+
+TEST_CASE("[sdk-10] a version that asks for more waits for consent, also over a restart of the plugin") {
+  Shop shop;
+  shop.put("1.1.0", "\"exec\"");
+  CHECK(state_of(shop.look()) == "waits_for_consent");
+  REQUIRE(shop.supervisor->restart("acme.shop"));
+  REQUIRE(shop.runs("1.0.0"));
+  CHECK(shop.supervisor->waiting("acme.shop")->message.find("1.1.0 asks for more than 1.0.0 was granted: exec;") == 0);
+  const auto answer =
+      shop.answer_of([&](const Supervisor::Looked& done) { shop.supervisor->consent("acme.shop", done); });
+  CHECK(state_of(answer) == "upgrading");
+  REQUIRE(shop.runs("1.1.0"));
+  CHECK(shop.supervisor->waiting("acme.shop") == nullptr);
+  std::optional<std::string> refused;
+  shop.supervisor->consent("acme.shop", [&](const auto& made) { refused = made ? "" : made.error().code; });
+  REQUIRE(shop.until([&] { return refused.has_value(); }));
+  CHECK(*refused == "bad_request");
+}
+
+TEST_CASE("[sdk-10] where the old version is gone, one that asks for more does not run without consent") {
+  Shop shop;
+  shop.put("1.1.0", "\"exec\"");
+  std::filesystem::remove_all(shop.folder.path() / "plugins/acme.shop/1.0.0");
+  CHECK(state_of(shop.look()) == "refused");
+  CHECK(shop.runs("1.0.0"));
+  shop.supervisor.reset();
+  shop.make().start();
+  CHECK(shop.plugin("shop").state() == PluginState::Refused);
+  CHECK(shop.plugin("shop").reason().code == "consent_needed");
+  shop.answer_of([&](const Supervisor::Looked& done) { shop.supervisor->consent("acme.shop", done); });
+  CHECK(shop.runs("1.1.0"));
+}
+
+TEST_CASE("[sdk-10] looks wait for each other up to a limit, and none is answered after the supervisor's end") {
+  Shop shop;
+  std::size_t answered = 0, refused = 0;
+  for (std::size_t i = 0; i < VersionLook::kWaitingMax + 5; ++i) {
+    shop.supervisor->look("acme.shop", [&](const auto& made) { made ? ++answered : ++refused; });
+  }
+  CHECK(refused == 5);
+  REQUIRE(shop.until([&] { return answered == VersionLook::kWaitingMax; }));
+  for (int i = 0; i < 10; ++i) shop.supervisor->look("acme.shop", [&](const auto&) { ++answered; });
+  shop.supervisor.reset();
+  CHECK_FALSE(shop.until([&] { return answered > VersionLook::kWaitingMax; }, std::chrono::milliseconds(200)));
+}
+
+TEST_CASE("[sdk-10] a look at what is no id, not enabled or not there says so") {
+  Shop shop;
+  std::string code;
+  shop.supervisor->look("../x", [&](const auto& made) { code = made ? "" : made.error().code; });
+  CHECK(code == "bad_request");
+  const auto answer =
+      shop.answer_of([&](const Supervisor::Looked& done) { shop.supervisor->look("acme.other", done); });
+  CHECK(state_of(answer) == "not_enabled");
+}
