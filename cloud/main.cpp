@@ -6,6 +6,7 @@
 
 #include "cloud/api/commands.hpp"
 #include "cloud/api/init.hpp"
+#include "cloud/api/plugin_options.hpp"
 #include "cloud/api/settings.hpp"
 #include "cloud/gateway/server.hpp"
 #include "cloud/store/sqlite_store.hpp"
@@ -26,10 +27,6 @@ struct Arguments {
   PushOptions push;
   BundleOptions bundle;
   int history_limit = 200;
-  SiteOptions site;
-  InstallOptions install;
-  std::string plugin, plugin_version;
-  int plugin_wait_s = 30, install_wait_s = 120;
   bool unset = false;
   std::string service;
   std::string source, command, command_args = "{}";
@@ -90,8 +87,8 @@ class Commands {
     add_server();
     add_devices();
     add_services();
-    add_sites();
-    add_plugins();
+    add_site_options(app, a_.config, on_store());
+    add_plugin_options(app, on_store());
   }
 
   std::function<int()> chosen;
@@ -169,72 +166,18 @@ class Commands {
     made->add_option("--limit", a_.history_limit, "the last N of either side (200)")->check(CLI::Range(1, 20'000));
     made->add_flag("--json", a_.json);
     add_access(*device);
-    CLI::App* plugin = device->add_subcommand("plugin", "enable, disable or restart a plugin of one device");
-    plugin->require_subcommand(1)->fallthrough();
-    for (const char* verb : {"enable", "disable", "restart"}) {
-      made = add_on_store(*plugin, verb, "as its name says", [this, verb = std::string(verb)](auto&, Store& store) {
-        return device_plugin(store, a_.device.serial, verb, a_.plugin, a_.plugin_wait_s);
+    add_device_plugin_options(*device, on_store());
+  }
+
+  // For families of commands with a file of their own.
+  Choose on_store() {
+    return [this](CLI::App& command, OnStore work, std::function<void()> before) {
+      command.fallthrough();
+      command.callback([this, work = std::move(work), before = std::move(before)] {
+        if (before) before();
+        chosen = [this, work] { return with_store(a_, work); };
       });
-      serial(made);
-      made->add_option("ID", a_.plugin, "the plugin, as acme.shell")->required();
-      made->add_option("--wait", a_.plugin_wait_s, "seconds to wait for the answer (30)")->check(CLI::Range(0, 86'400));
-    }
-  }
-
-  void add_sites() {
-    CLI::App* site = group("site", "what plugins the devices of a site run");
-    const auto name = [this](CLI::App* command) { command->add_option("SITE", a_.site.site)->required(); };
-    CLI::App* made = add(*site, "set", "change its profile; what is not named stays", [this] {
-      take_config_path();
-      return with_store(a_, [this](auto&, Store& store) { return site_set(store, a_.site); });
-    });
-    name(made);
-    const auto list = [made](const char* option, std::vector<std::string>& into, const char* about) {
-      made->add_option(option, into, about)->allow_extra_args(false);
     };
-    list("--enable", a_.site.enable, "a plugin that is to run (repeatable)");
-    list("--disable", a_.site.disable, "a plugin that is not to run (repeatable)");
-    list("--config", a_.site.config, "ID=FILE.json: its configuration, below the device's own (repeatable)");
-    list("--forget", a_.site.forget, "a plugin that the profile is no longer to name (repeatable)");
-    made = add_on_store(*site, "show", "its profile, and what each device made of it",
-                        [this](auto&, Store& store) { return site_show(store, a_.site.site, a_.json); });
-    name(made);
-    made->add_flag("--json", a_.json);
-    made = add_on_store(*site, "list", "all profiles", [this](auto&, Store& store) { return site_list(store, a_.json); });
-    made->add_flag("--json", a_.json);
-  }
-
-  // `site set` has a --config of its own, which hides the one of every command: what assigns nothing is meant for that.
-  void take_config_path() {
-    std::erase_if(a_.site.config, [this](const std::string& word) {
-      if (word.find('=') != std::string::npos) return false;
-      a_.config = word;
-      return true;
-    });
-  }
-
-  void add_plugins() {
-    CLI::App* plugin = group("plugin", "bundles that devices install");
-    CLI::App* made =
-        add_on_store(*plugin, "upload", "keep a bundle for devices",
-                     [this](const Settings& settings, Store& store) { return plugin_upload(settings, store, a_.source); });
-    made->add_option("FILE", a_.source, "<id>-<version>.hawser")->required();
-    made = add_on_store(*plugin, "list", "what is kept", [this](auto&, Store& store) { return plugin_list(store, a_.json); });
-    made->add_flag("--json", a_.json);
-    made = add_on_store(*plugin, "remove", "keep it no longer",
-                        [this](auto&, Store& store) { return plugin_remove(store, a_.plugin, a_.plugin_version); });
-    made->add_option("ID", a_.plugin)->required();
-    made->add_option("VERSION", a_.plugin_version)->required();
-    made = add_on_store(*plugin, "install", "have a device, or all of a site, install it",
-                        [this](const Settings& settings, Store& store) {
-                          a_.install.wait_s = a_.install_wait_s;
-                          return plugin_install(settings, store, a_.install);
-                        });
-    made->add_option("WORDS", a_.install.words, "[SERIAL] ID [VERSION]; the newest version where none is named")
-        ->required()
-        ->expected(1, 3);
-    made->add_option("--site", a_.install.site, "every device of this site, in place of SERIAL");
-    made->add_option("--wait", a_.install_wait_s, "seconds to wait for the answers (120)")->check(CLI::Range(0, 86'400));
   }
 
   void add_access(CLI::App& device) {

@@ -39,7 +39,7 @@ Line line_of(const LinkEvent& event) {
 
 Line line_of(const OperatorAct& act) {
   const std::string at = time_of(act.at).get<std::string>();
-  Json json = {{"side", "cloud"}, {"at", at},     {"kind", "operator"}, {"service", ""}, {"reason", ""},
+  Json json = {{"side", "cloud"},    {"at", at},   {"kind", "operator"}, {"service", ""}, {"reason", ""},
                {"detail", act.what}, {"peer", ""}, {"code", Json()},     {"by", act.who}};
   return {at, std::move(json)};
 }

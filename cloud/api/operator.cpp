@@ -16,7 +16,8 @@ constexpr std::size_t kNameBytesMax = 64;
 std::string operator_name() {
   const passwd* user = ::getpwuid(::getuid());
   std::string name = user ? printable(user->pw_name, kNameBytesMax) : "user " + std::to_string(::getuid());
-  if (const char* asked = std::getenv("SUDO_USER"); asked && *asked) name += " (sudo by " + printable(asked, kNameBytesMax) + ")";
+  if (const char* asked = std::getenv("SUDO_USER"); asked && *asked)
+    name += " (sudo by " + printable(asked, kNameBytesMax) + ")";
   return name;
 }
 

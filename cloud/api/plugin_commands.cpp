@@ -116,7 +116,8 @@ int plugin_upload(const Settings& settings, Store& store, const std::string& fil
     if (old->sha256 != read->sha256)
       return failed(read->plugin + " " + read->version +
                     " is here already as another file, and a version never changes: raise it, or first hawser-cloud "
-                    "plugin remove " + read->plugin + " " + read->version);
+                    "plugin remove " +
+                    read->plugin + " " + read->version);
     std::cout << read->plugin << " " << read->version << " is here already\n";
     return 0;
   }
@@ -147,7 +148,8 @@ int plugin_list(Store& store, bool json) {
   for (const PluginBundle& bundle : store.plugin_bundles())
     std::cout << bundle.plugin << "  " << bundle.version << "  " << bundle.bytes << " bytes  " << bundle.sha256 << "  "
               << time_of(bundle.added_at).get<std::string>() << " by " << bundle.added_by << "\n";
-  if (list.empty()) std::cerr << "hawser-cloud: no plugin is uploaded; hawser-cloud plugin upload FILE.hawser does it\n";
+  if (list.empty())
+    std::cerr << "hawser-cloud: no plugin is uploaded; hawser-cloud plugin upload FILE.hawser does it\n";
   return 0;
 }
 
@@ -179,9 +181,9 @@ int plugin_install(const Settings& settings, Store& store, const InstallOptions&
   if (!options.site.empty())
     for (const DeviceRecord& device : store.devices_of(options.site)) serials.push_back(device.serial);
   if (serials.empty()) return failed("no device has registered with site " + printable(options.site, 80) + " yet");
-  const std::string url =
-      "https" + origin_for(settings, "").substr(3) + std::string(kPluginPrefix) + bundle->token;
-  const Json args = {{"plugin", bundle->plugin}, {"version", bundle->version}, {"url", url}, {"sha256", bundle->sha256}};
+  const std::string url = "https" + origin_for(settings, "").substr(3) + std::string(kPluginPrefix) + bundle->token;
+  const Json args = {
+      {"plugin", bundle->plugin}, {"version", bundle->version}, {"url", url}, {"sha256", bundle->sha256}};
   std::vector<Asked> asked;
   int code = 0;
   for (const std::string& serial : serials) {
@@ -195,8 +197,7 @@ int plugin_install(const Settings& settings, Store& store, const InstallOptions&
   return std::max(code, await_connected(store, std::move(asked), options.wait_s));
 }
 
-int device_plugin(Store& store, const std::string& serial, const std::string& verb, const std::string& id,
-                  int wait_s) {
+int device_plugin(Store& store, const std::string& serial, const std::string& verb, const std::string& id, int wait_s) {
   if (auto refused = refuse_unknown(store, serial)) return *refused;
   if (!trust::is_plugin_id(id)) return failed("\"" + printable(id, 80) + "\" is no plugin id, as in \"acme.shell\"");
   auto asked = ask_device(store, serial, "plugin_" + verb, {{"plugin", id}}, verb + " " + id);

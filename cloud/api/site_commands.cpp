@@ -22,9 +22,8 @@ constexpr std::size_t kSiteNameBytesMax = 64;
 
 bool is_site_name(const std::string& name) {
   return !name.empty() && name.size() <= kSiteNameBytesMax && name[0] != '.' &&
-         std::all_of(name.begin(), name.end(), [](unsigned char c) {
-           return (c < 0x80 && std::isalnum(c)) || c == '.' || c == '_' || c == '-';
-         });
+         std::all_of(name.begin(), name.end(),
+                     [](unsigned char c) { return (c < 0x80 && std::isalnum(c)) || c == '.' || c == '_' || c == '-'; });
 }
 
 std::string shown(const Json& value) { return printable(value.get<std::string>(), 512); }
@@ -146,19 +145,19 @@ int site_set(Store& store, const SiteOptions& options) {
   if (words.empty()) return failed("say what to change: --enable ID, --disable ID, --config ID=FILE.json, --forget ID");
   const std::string who = operator_name();
   const Millis now = Now::real().wall;
-  const auto site =
-      store.edit_site(options.site, [&](const std::string& before) { return edited(options, before); }, who, now);
+  const auto site = store.edit_site(
+      options.site, [&](const std::string& before) { return edited(options, before); }, who, now);
   if (!site) return failed(site.error().message);
   const auto devices = store.devices_of(options.site);
   const std::string what =
       "site profile of " + options.site + ", revision " + std::to_string(site->revision) + ": " + words;
   for (const DeviceRecord& device : devices) store.note_act(device.serial, {now, who, what});
   std::cout << "site " << options.site << ": revision " << site->revision << "; "
-            << (devices.empty() ? std::string("no device has registered with this site yet")
-                                : std::to_string(devices.size()) +
-                                      (devices.size() == 1 ? " device is told" : " devices are told") +
-                                      " at once, or when it connects; hawser-cloud site show " + options.site +
-                                      " tells what became of it")
+            << (devices.empty()
+                    ? std::string("no device has registered with this site yet")
+                    : std::to_string(devices.size()) + (devices.size() == 1 ? " device is told" : " devices are told") +
+                          " at once, or when it connects; hawser-cloud site show " + options.site +
+                          " tells what became of it")
             << "\n";
   return 0;
 }
@@ -169,8 +168,8 @@ int site_show(Store& store, const std::string& name, bool json) {
   const Json all = site_json(store, *site);
   if (json) return (std::cout << for_terminal(all, 2) << "\n"), 0;
   std::cout << "site " << shown(all["site"]) << ", revision " << all["revision"].dump() << ", changed "
-            << shown(all["changed_at"]) << " by " << shown(all["changed_by"]) << "\nplugins:"
-            << (all["plugins"].empty() ? " none\n" : "\n");
+            << shown(all["changed_at"]) << " by " << shown(all["changed_by"])
+            << "\nplugins:" << (all["plugins"].empty() ? " none\n" : "\n");
   for (const Json& plugin : all["plugins"])
     std::cout << "  " << shown(plugin["id"]) << "  " << (plugin["enabled"] ? "enabled" : "disabled")
               << (plugin["config"].empty() ? "" : "  " + for_terminal(plugin["config"])) << "\n";

@@ -10,13 +10,10 @@ constexpr const char* kBundleColumns =
     "SELECT plugin, version, sha256, token, file, bytes, added_at, added_by FROM plugin_bundle";
 
 PluginBundle bundle_of(const Row& row) {
-  return {row.text(0), row.text(1),    row.text(2),    row.text(3),
-          row.text(4), row.integer(5), row.integer(6), row.text(7)};
+  return {row.text(0), row.text(1), row.text(2), row.text(3), row.text(4), row.integer(5), row.integer(6), row.text(7)};
 }
 
-SiteRecord site_of(const Row& row) {
-  return {row.text(0), row.integer(1), row.text(2), row.integer(3), row.text(4)};
-}
+SiteRecord site_of(const Row& row) { return {row.text(0), row.integer(1), row.text(2), row.integer(3), row.text(4)}; }
 
 }  // namespace
 
@@ -53,8 +50,7 @@ std::vector<SiteRecord> SqliteStore::sites() {
   return found;
 }
 
-void SqliteStore::note_profile_result(const std::string& serial, const std::string& site,
-                                      const ProfileResult& result) {
+void SqliteStore::note_profile_result(const std::string& serial, const std::string& site, const ProfileResult& result) {
   Transaction transaction(database_, Transaction::Kind::Quick);
   database_.run("INSERT OR REPLACE INTO profile_result VALUES(?,?,?,?,?,?)", serial, site, result.revision,
                 result.plugins, result.reason, result.at);
@@ -79,7 +75,8 @@ Status SqliteStore::add_plugin_bundle(const PluginBundle& bundle) {
   const auto count = database_.one_integer("SELECT count(*) FROM plugin_bundle").value_or(0);
   const auto bytes = database_.one_integer("SELECT sum(bytes) FROM plugin_bundle").value_or(0);
   if (count >= kPluginBundlesMax || bytes + bundle.bytes > kPluginBundleBytesMax)
-    return Error{"queue_full", "256 bundles, or 4 GiB of them, are kept at most; remove some: hawser-cloud plugin remove"};
+    return Error{"queue_full",
+                 "256 bundles, or 4 GiB of them, are kept at most; remove some: hawser-cloud plugin remove"};
   database_.run("INSERT INTO plugin_bundle VALUES(?,?,?,?,?,?,?,?)", bundle.plugin, bundle.version, bundle.sha256,
                 bundle.token, bundle.file, bundle.bytes, bundle.added_at, bundle.added_by);
   transaction.commit();

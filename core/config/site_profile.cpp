@@ -67,7 +67,8 @@ Verdict judge_running(const Settings& local, const SiteProfile* profile, const P
     return stopped("disabled_by_site", "the profile of site \"" + printable(profile->site) + "\", revision " +
                                            std::to_string(profile->revision) + ", disables it");
   if (command && !*command)
-    return stopped("disabled_by_cloud", "the cloud disabled it on this device (plugin_disable); plugin_enable lets it run");
+    return stopped("disabled_by_cloud",
+                   "the cloud disabled it on this device (plugin_disable); plugin_enable lets it run");
   if (named) return {true, false, "", ""};
   if (!asked && !command) return {};
   if (local.from_cloud) return {true, false, "", ""};

@@ -77,7 +77,8 @@ TEST_CASE("[sdk-11] the device's keys win over the profile's, table by table") {
   CHECK(json::to_text(local.plugins.at("acme.a").config) == R"({"a":1,"deep":{"x":"mine"},"list":[1]})");
   local.from_cloud = false;
   CHECK(judge(local, asked, "acme.a").reason == "local_policy");
-  CHECK(json::to_text(with_wishes(local, asked).plugins.at("acme.a").config) == R"({"a":1,"deep":{"x":"mine"},"list":[1]})");
+  CHECK(json::to_text(with_wishes(local, asked).plugins.at("acme.a").config) ==
+        R"({"a":1,"deep":{"x":"mine"},"list":[1]})");
   local.from_cloud = true;
   CloudWishes refused = asked;
   refused.refused_configs.insert("acme.a");
@@ -89,19 +90,21 @@ TEST_CASE("[sdk-11] the device's keys win over the profile's, table by table") {
 
 TEST_CASE("[sdk-11] what is no profile is refused, and what is kept of one is read again") {
   const auto read = [](const std::string& text) { return read_site_profile(json::parse_object(text).value()); };
-  for (const char* bad :
-       {R"({})", R"({"revision":-1,"plugins":[]})", R"({"revision":1})", R"({"revision":1,"plugins":[1]})",
-        R"({"revision":1,"plugins":[{"id":"a.b"}]})", R"({"revision":1,"plugins":[{"id":"a.b","enabled":1}]})",
-        R"({"revision":1,"plugins":[{"id":"a.b","enabled":true,"config":[]}]})",
-        R"({"revision":1,"plugins":[{"id":"a.b","enabled":true,"config":{},"version":7}]})",
-        R"({"revision":1,"plugins":[{"id":"a.b","enabled":true,"config":{}},{"id":"a.b","enabled":true,"config":{}}]})"}) {
+  for (
+      const char* bad :
+      {R"({})", R"({"revision":-1,"plugins":[]})", R"({"revision":1})", R"({"revision":1,"plugins":[1]})",
+       R"({"revision":1,"plugins":[{"id":"a.b"}]})", R"({"revision":1,"plugins":[{"id":"a.b","enabled":1}]})",
+       R"({"revision":1,"plugins":[{"id":"a.b","enabled":true,"config":[]}]})",
+       R"({"revision":1,"plugins":[{"id":"a.b","enabled":true,"config":{},"version":7}]})",
+       R"({"revision":1,"plugins":[{"id":"a.b","enabled":true,"config":{}},{"id":"a.b","enabled":true,"config":{}}]})"}) {
     INFO(bad);
     CHECK(!read(bad));
   }
   const char* good =
       R"({"site":"s","revision":7,"plugins":[{"id":"a.b","enabled":false,"config":{"x":[1]},"version":"1.2.0"}]})";
   CHECK(json::to_text(to_json(*read(good))) == good);
-  CHECK(judge(device(true, {}), wishes(R"([{"id":"nodot","enabled":true,"config":{}}])"), "nodot").reason == "bad_request");
+  CHECK(judge(device(true, {}), wishes(R"([{"id":"nodot","enabled":true,"config":{}}])"), "nodot").reason ==
+        "bad_request");
 }
 
 }  // namespace hawser::config

@@ -154,6 +154,30 @@ TEST_CASE("unknown types of messages are ignored") {
   CHECK(cloud.story().find(R"("seen": "close")") == std::string::npos);
 }
 
+TEST_CASE("[sdk-11] a site profile reaches the observer, whose answer goes out as it is") {
+  TestCloud cloud("{}");
+  TestDevice device(cloud, quick);
+  REQUIRE(device.is_established());
+  cloud.wait_for("message", "subconnection_request");
+  cloud.tell(
+      R"({"send":{"type":"site_profile","id":"p1","site":"s","revision":4,"plugins":[{"id":"a.b","enabled":false,"config":{}}]}})");
+  REQUIRE(device.observer.wait([](const auto& t) { return t.profiles.size() == 1; }));
+  CHECK(device.observer.told().profiles.at(0) ==
+        R"(p1 {"site":"s","revision":4,"plugins":[{"id":"a.b","enabled":false,"config":{}}]})");
+  const char* answer =
+      R"({"type":"site_profile_result","id":"p1","revision":4,"plugins":[{"id":"a.b","state":"stopped"}]})";
+  device.connection->site_profile_result(json::parse_object(answer).value());
+  CHECK(json::text_or(cloud.wait_for("message", "site_profile_result"), "type") == "site_profile_result");
+}
+
+TEST_CASE("[sdk-11] a site profile against its schema ends the connection with 1008") {
+  TestCloud cloud("{}");
+  TestDevice device(cloud, quick);
+  REQUIRE(device.is_established());
+  cloud.tell(R"({"send":{"type":"site_profile","id":"p1","site":"s","revision":4,"plugins":[{"id":"a.b"}]}})");
+  CHECK(json::integer_or(cloud.wait_for("close"), "code", 0) == 1008);
+}
+
 TEST_CASE("grants, refusals, updates and revocations reach the observer") {
   TestCloud cloud(R"({"grants":[)" + kGrant + R"(],"refused":[{"service":"other","reason":"service_unknown"}]})");
   TestDevice device(cloud);

@@ -38,7 +38,8 @@
 //                                                  once per action_run
 //   cloud_reached  id, ok, how                     once per cloud_reach
 //   ping           id                              are you there? Answered by the control thread, whatever the plugin does
-//   stop           deadline_ms, hand_over (bool: an upgrade follows; what the plugin saves is kept in its state folder)
+//   stop           deadline_ms, keep_state (bool: another version follows; the private state is copied, for this one's
+//                                                  return), hand_over (bool: a newer one; what the plugin saves is kept)
 // From the host
 //   confined       isolation (control/confinement.hpp)   before the plugin's .so is opened; a wall that could not be put up
 //                                                  is named there, and the core decides whether to go on
@@ -70,6 +71,8 @@ inline constexpr int kChannelDescriptor = 3;
 // In a plugin's state folder: what one version left to the next in an upgrade. Written and read by hosts; taken away by
 // hawserd when the newer version has stood its probation.
 inline constexpr const char* kHandoverFile = ".hawser-handover";
+// Beside it: the private state as the version before left it, which that one gets back should it come back.
+inline constexpr const char* kStateBeforeFile = ".hawser-state-before";
 inline constexpr std::uint32_t kChannelMagic = 0x48575331;  // "HWS1"
 // Magic, length, number (of this direction, from 1), 0; each 32 bits, little-endian.
 inline constexpr std::size_t kChannelHeaderBytes = 16;

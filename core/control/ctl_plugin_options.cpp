@@ -71,7 +71,8 @@ void add_plugin_commands(CLI::App& app, const CtlOptions& options, Run& run) {
       ->add_option("PATH", typed->path, "A bundle, or a folder <id>/<version>")
       ->required();
   add_for_id("consent", "Agree to the permissions that a newer version asks for",
-             [&options, typed] { return consent_to_plugin(options, typed->id); });
+             [&options, typed] { return consent_to_plugin(options, typed->id, typed->version); })
+      ->add_option("VERSION", typed->version, "Only if it is this version that waits");
 }
 
 }  // namespace hawser::control

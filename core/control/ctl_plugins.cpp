@@ -64,12 +64,13 @@ std::string signer_words(const std::string& key_id) {
   return key_id.empty() ? "signed by nobody who is trusted (development mode)" : "signed by key " + key_id;
 }
 
-// Versions that nobody runs or may go back to are no use and take the disk. Without an agent nobody knows.
-void remove_old(const fs::path& plugin_dir, const json::Object& look, const trust::Manifest& manifest) {
+// Versions that nobody runs or may go back to are no use and take the disk. Without an agent nobody knows. Of `before` the
+// look, since what somebody installs meanwhile is not among those that the agent keeps.
+void remove_old(const fs::path& plugin_dir, const json::Object& look, const trust::Manifest& manifest,
+                const Result<std::vector<trust::Version>>& before) {
   const auto keep = json::texts_member(look, "keep");
-  const auto all = trust::installed_versions(plugin_dir / manifest.id);
-  if (!keep || !all) return;
-  for (const auto& version : *all) {
+  if (!keep || !before) return;
+  for (const auto& version : *before) {
     const bool needed = version.text() == manifest.version.text() ||
                         std::find(keep->begin(), keep->end(), version.text()) != keep->end();
     if (!needed) [[maybe_unused]]
@@ -109,12 +110,13 @@ CtlOutcome install_plugin(const CtlOptions& options, const std::string& bundle, 
   answer->set("changed", installed->changed);
   const std::string name = installed->manifest.id + " " + installed->manifest.version.text();
   const std::string where = printable(installed->folder.string(), kMessageBytesMax);
+  const auto before = trust::installed_versions(plugin_dir / installed->manifest.id);
   const auto told = tell(options, installed->manifest.id, answer);
   if (!told)
     return failed(options,
                   {told.error().code, name + " is installed in " + where +
                                           ", but the running agent has not looked at it: " + told.error().message});
-  remove_old(plugin_dir, answer, installed->manifest);
+  remove_old(plugin_dir, answer, installed->manifest, before);
   const std::string begin =
       installed->changed ? name + " is installed in " + where : name + " is installed already in " + where;
   return done(options, answer, begin + ", " + signer_words(installed->key_id) + ".\n" + *told);
@@ -187,9 +189,11 @@ namespace {
 std::string still_needed(const CtlOptions& options, const std::string& id, const std::string& version) {
   const auto settings = settings_of(options);
   if (!settings) return "the configuration has a fault, so nobody knows whether it is enabled (hawserctl config check)";
-  if (!is_enabled(*settings, id)) return "";
-  if (version.empty()) return "it is enabled; disable it first: hawserctl plugin disable " + id;
   const auto look = ask(options, "plugin_look", one_argument("plugin", id));
+  // The agent knows what its cloud enables, too.
+  const bool enabled = look ? json::text_or(*look, "state") != "not_enabled" : is_enabled(*settings, id);
+  if (!enabled) return "";
+  if (version.empty()) return "it is enabled; disable it first: hawserctl plugin disable " + id;
   if (!look)
     return "it is enabled, and no agent tells which version it needs; disable it first: hawserctl plugin disable " + id;
   const auto keep = json::texts_member(*look, "keep");
@@ -236,10 +240,29 @@ CtlOutcome verify_plugin(const CtlOptions& options, const std::string& path) {
                   " is verified: " + signer_words(plugin->key_id) + ", every file as it was signed.\n");
 }
 
-CtlOutcome consent_to_plugin(const CtlOptions& options, const std::string& id) {
-  const auto result = ask(options, "plugin_consent", one_argument("plugin", id));
-  return result ? done(options, *result, printable_lines(json::text_or(*result, "detail")) + "\n")
-                : failed(options, result.error());
+CtlOutcome consent_to_plugin(const CtlOptions& options, const std::string& id, const std::string& version) {
+  const auto shown = ask(options, "plugin_show", one_argument("plugin", id));
+  if (!shown) return failed(options, shown.error());
+  const auto upgrade = json::object_member(*shown, "upgrade");
+  const std::string waits = upgrade ? json::text_or(*upgrade, "version") : "";
+  const auto permissions =
+      json::texts_member(upgrade ? *upgrade : json::make_object(), "permissions", config::kPermissionsMax);
+  if (waits.empty() || !permissions)
+    return failed(options, {"bad_request", "no version of " + printable(id, 80) +
+                                               " waits for consent, and nothing was done"});
+  if (!version.empty() && version != waits)
+    return failed(options, {"bad_request", "nothing was done: " + printable(id, 80) + " " + printable(waits, 64) +
+                                               " waits for consent, not " + printable(version, 64)});
+  auto given = one_argument("plugin", id);
+  given->set("version", waits);
+  given->set("permissions", (*upgrade)->get("permissions"));
+  const auto result = ask(options, "plugin_consent", given);
+  if (!result) return failed(options, result.error());
+  std::string words;
+  for (const auto& one : *permissions) words += (words.empty() ? "" : ", ") + one;
+  return done(options, *result,
+              printable_lines(id + " " + waits + " may now use: " + words + "\n" + json::text_or(*result, "detail")) +
+                  "\n");
 }
 
 }  // namespace hawser::control

@@ -20,8 +20,9 @@ CtlOutcome disable_plugin(const CtlOptions& options, const std::string& id);
 CtlOutcome remove_plugin(const CtlOptions& options, const std::string& id, const std::string& version, bool force);
 // A bundle, or a folder <id>/<version>. Changes nothing.
 CtlOutcome verify_plugin(const CtlOptions& options, const std::string& path);
-// To the permissions that a newer version asks for and the one that runs was not granted.
-CtlOutcome consent_to_plugin(const CtlOptions& options, const std::string& id);
+// To the permissions that a newer version asks for and the one that runs was not granted: to those that are shown, and
+// no others. `version` empty: whichever waits.
+CtlOutcome consent_to_plugin(const CtlOptions& options, const std::string& id, const std::string& version);
 
 void add_plugin_commands(CLI::App& app, const CtlOptions& options, Run& run);
 

@@ -37,8 +37,9 @@ Status get(Stream& stream, Waker& waker, std::string_view request, AnswerParser&
     auto io = request.empty() ? stream.read(buffer, moved) : stream.write(request, moved);
     if (!io) return io.error();
     if (request.empty()) {
-      const auto complete =
-          *io == Stream::Io::Closed ? parser.end() : moved > 0 ? parser.feed({buffer.data(), moved}) : Result<bool>(false);
+      const auto complete = *io == Stream::Io::Closed ? parser.end()
+                            : moved > 0               ? parser.feed({buffer.data(), moved})
+                                                      : Result<bool>(false);
       if (!complete) return complete.error();
       if (*complete) return ok();
     } else {
@@ -54,8 +55,8 @@ Status get(Stream& stream, Waker& waker, std::string_view request, AnswerParser&
     const auto waited = transport::wait_ready(waker, std::span(&ready, 1), std::min(stalls, deadline));
     if (waited == transport::Waited::Cancelled) return transport::cancelled_error("the download");
     if (waited == transport::Waited::TimedOut)
-      return Error{"http_timeout", Clock::now() >= deadline ? "the download took over 15 minutes"
-                                                            : "the server sent nothing for 30 s"};
+      return Error{"http_timeout",
+                   Clock::now() >= deadline ? "the download took over 15 minutes" : "the server sent nothing for 30 s"};
   }
 }
 
@@ -76,8 +77,8 @@ Status download(transport::Dialer& dialer, const HttpsUrl& url, int file, std::s
   const transport::HttpAnswer answer = parser.take_answer();
   (*stream)->shutdown();
   if (answer.status == 200) return ok();
-  return Error{"download_refused", url.origin.text() + " answers HTTP " + std::to_string(answer.status) + ": " +
-                                       printable(answer.body)};
+  return Error{"download_refused",
+               url.origin.text() + " answers HTTP " + std::to_string(answer.status) + ": " + printable(answer.body)};
 }
 
 }  // namespace hawser::control

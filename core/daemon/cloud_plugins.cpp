@@ -110,7 +110,8 @@ void CloudPlugins::answer_command(const std::string& plugin, const control::Repl
 
 void CloudPlugins::discard() {
   if (!house_.kept.value().profile && house_.kept.value().commands.empty()) return;
-  change(config::CloudWishes{}, {"config", "", "unbound", "what the old binding's cloud wanted of the plugins counts no more"});
+  change(config::CloudWishes{},
+         {"config", "", "unbound", "what the old binding's cloud wanted of the plugins counts no more"});
 }
 
 // As site_profile_result tells of it.

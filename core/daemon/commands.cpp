@@ -34,8 +34,8 @@ const Commands::Row* Commands::find_row(std::string_view name) {
       {"log", Access::Change, &Commands::log, nullptr},  // plugins write what they like there
       {"plugin_look", Access::Change, nullptr, &Commands::plugin_look},
       {"plugin_consent", Access::Change, nullptr, &Commands::plugin_consent},
-      {"plugin_restart", Access::Change, &Commands::plugin_restart, nullptr},
-      {"plugin_release", Access::Change, &Commands::plugin_release, nullptr},
+      {"plugin_restart", Access::Change, nullptr, &Commands::plugin_restart},
+      {"plugin_release", Access::Change, nullptr, &Commands::plugin_release},
       {"reset", Access::Change, &Commands::reset, nullptr},
       {"log_level", Access::Change, &Commands::log_level, nullptr},
       {"config_reload", Access::Change, nullptr, &Commands::config_reload},
@@ -114,26 +114,32 @@ Commands::Answer Commands::plugin_show(const json::Object& args) {
   return details;
 }
 
-Commands::Answer Commands::plugin_restart(const json::Object& args) {
+void Commands::plugin_restart(const json::Object& args, const control::Reply& reply) {
   const auto id = json::text_member(args, "plugin");
-  if (!id) return bad_request("args.plugin must be the id of a plugin");
-  if (const auto status = house_.supervisor.restart(*id); !status) return status.error();
-  return json::make_object();
+  if (!id) return reply(bad_request("args.plugin must be the id of a plugin"));
+  house_.supervisor.restart(
+      *id, [reply](const Status& status) { reply(status ? Answer(json::make_object()) : Answer(status.error())); });
 }
 
-Commands::Answer Commands::plugin_release(const json::Object& args) {
+namespace {
+
+json::Object released_answer(const std::vector<std::string>& ids) {
   auto released = json::make_array();
-  if (json::bool_or(args, "all", false)) {
-    for (const auto& id : house_.supervisor.release_all()) released->add(id);
-  } else {
-    const auto id = json::text_member(args, "plugin");
-    if (!id) return bad_request("args.plugin must be the id of a plugin, or args.all be true");
-    if (const auto status = house_.supervisor.release(*id); !status) return status.error();
-    released->add(*id);
-  }
+  for (const auto& id : ids) released->add(id);
   auto answer = json::make_object();
   answer->set("released", released);
   return answer;
+}
+
+}  // namespace
+
+void Commands::plugin_release(const json::Object& args, const control::Reply& reply) {
+  if (json::bool_or(args, "all", false)) return reply(released_answer(house_.supervisor.release_all()));
+  const auto id = json::text_member(args, "plugin");
+  if (!id) return reply(bad_request("args.plugin must be the id of a plugin, or args.all be true"));
+  house_.supervisor.release(*id, [reply, id = *id](const Status& status) {
+    reply(status ? Answer(released_answer({id})) : Answer(status.error()));
+  });
 }
 
 Commands::Answer Commands::reset(const json::Object& args) {
@@ -186,8 +192,11 @@ void Commands::plugin_look(const json::Object& args, const control::Reply& reply
 
 void Commands::plugin_consent(const json::Object& args, const control::Reply& reply) {
   const auto id = json::text_member(args, "plugin");
-  if (!id) return reply(bad_request("args.plugin must be the id of a plugin"));
-  house_.supervisor.consent(*id, reply);
+  const auto version = json::text_member(args, "version");
+  auto permissions = json::texts_member(args, "permissions", config::kPermissionsMax);
+  if (!id || !version || !permissions)
+    return reply(bad_request("args.plugin, args.version and args.permissions must say to what consent is given"));
+  house_.supervisor.consent(*id, {*version, std::move(*permissions)}, reply);
 }
 
 void Commands::config_reload(const json::Object&, const control::Reply& reply) { house_.reloader.reload(reply); }

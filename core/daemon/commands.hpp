@@ -37,7 +37,7 @@ class Commands : public connection::Observer {
 
   static constexpr std::size_t kUnbindingsMax = 8;  // under way at a time
 
-  // From hawserctl: answers at once, but for what waits: config_reload, plugin_look, plugin_consent, unbind.
+  // From hawserctl: answers at once, but for what waits: config_reload, unbind, and what reads a plugin's files.
   void answer(const control::Request& request, const control::Reply& reply);
 
   // From the main connection, through the inbox.
@@ -65,8 +65,6 @@ class Commands : public connection::Observer {
   Answer state(const json::Object& args);
   Answer plugin_list(const json::Object& args);
   Answer plugin_show(const json::Object& args);
-  Answer plugin_restart(const json::Object& args);
-  Answer plugin_release(const json::Object& args);
   Answer reset(const json::Object& args);
   Answer history(const json::Object& args);
   Answer proof(const json::Object& args);
@@ -74,7 +72,9 @@ class Commands : public connection::Observer {
   Answer log_level(const json::Object& args);
   Answer config_show(const json::Object& args);
   Answer version(const json::Object& args);
-  Answer plugin_restart_by_cloud(const json::Object& args);
+  void plugin_restart(const json::Object& args, const control::Reply& reply);
+  void plugin_release(const json::Object& args, const control::Reply& reply);
+  void plugin_restart_by_cloud(const json::Object& args, const control::Reply& reply);
   void plugin_install(const json::Object& args, const control::Reply& reply);
   void collect_bundle(const json::Object& args, const control::Reply& reply);
   void tell(const connection::Event& event);

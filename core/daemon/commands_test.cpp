@@ -220,7 +220,7 @@ TEST_CASE("the cloud may ask for the state and restart a plugin, and nothing els
   house.commands.on_command("1", "state", nullptr);
   house.commands.on_command("2", "config_show", json::make_object());
   house.commands.on_command("3", "plugin_restart", json::parse_object(R"({"plugin":"acme.shop"})").value());
-  REQUIRE(house.connection.results.size() == 3);
+  REQUIRE(house.rig.until([&] { return house.connection.results.size() == 3; }));  // its files are read first
   CHECK(json::text_or(house.connection.results[0].second.value(), "serial") == "TEST1");
   CHECK(house.connection.results[1].second.error().code == "unknown_command");
   CHECK(house.connection.results[2].second);

@@ -58,7 +58,7 @@ void Commands::on_command(std::string id, std::string name, json::Object args) {
   const auto reply = [this, id](Answer result) { house_.connection.command_result(id, std::move(result)); };
   const std::string plugin = json::text_or(args, "plugin");
   if (name == "state") return reply(state(args));
-  if (name == "plugin_restart") return reply(plugin_restart_by_cloud(args));
+  if (name == "plugin_restart") return plugin_restart_by_cloud(args, reply);
   if (name == "plugin_enable") return house_.cloud_plugins.enable(plugin, reply);
   if (name == "plugin_disable") return house_.cloud_plugins.disable(plugin, reply);
   if (name == "plugin_install") return plugin_install(args, reply);
@@ -74,11 +74,11 @@ void Commands::tell(const connection::Event& event) {
   house_.connection.report(event);
 }
 
-Commands::Answer Commands::plugin_restart_by_cloud(const json::Object& args) {
-  auto answer = plugin_restart(args);
-  if (answer)
-    tell({"plugin_state", "", "stopped_by_operator", json::text_or(args, "plugin") + " is restarted by the cloud"});
-  return answer;
+void Commands::plugin_restart_by_cloud(const json::Object& args, const control::Reply& reply) {
+  plugin_restart(args, [this, reply, plugin = json::text_or(args, "plugin")](const Answer& answer) {
+    if (answer) tell({"plugin_state", "", "stopped_by_operator", plugin + " is restarted by the cloud"});
+    reply(answer);
+  });
 }
 
 void Commands::plugin_install(const json::Object& args, const control::Reply& reply) {

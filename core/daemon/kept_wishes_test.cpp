@@ -12,11 +12,11 @@ TEST_CASE("[sdk-11] what the cloud wants of the plugins is found again, and dama
   const TestFolder folder;
   const auto file = folder.path() / "site_profile";
   config::CloudWishes wishes;
-  wishes.profile = config::read_site_profile(
-                       json::parse_object(
-                           R"({"site":"s","revision":7,"plugins":[{"id":"a.b","enabled":true,"config":{"x":"y"}}]})")
-                           .value())
-                       .value();
+  wishes.profile =
+      config::read_site_profile(
+          json::parse_object(R"({"site":"s","revision":7,"plugins":[{"id":"a.b","enabled":true,"config":{"x":"y"}}]})")
+              .value())
+          .value();
   wishes.commands = {{"a.b", false}, {"c.d", true}};
   wishes.refused_configs = {"a.b"};
   KeptWishes(file).set(wishes);

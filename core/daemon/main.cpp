@@ -143,11 +143,16 @@ config::DeviceSources sources_of(const Options& options) {
 
 // What asks this agent, whatever folders it was given.
 std::vector<std::string> hawserctl_of(const Options& options) {
-  return {options.ctl_program.string(), "--json",
-          "--socket",                   (options.runtime_dir / "control.sock").string(),
-          "--config",                   options.config_dir.string(),
-          "--state-dir",                options.state_dir.string(),
-          "--plugin-dir",               options.plugin_dir.string()};
+  return {options.ctl_program.string(),
+          "--json",
+          "--socket",
+          (options.runtime_dir / "control.sock").string(),
+          "--config",
+          options.config_dir.string(),
+          "--state-dir",
+          options.state_dir.string(),
+          "--plugin-dir",
+          options.plugin_dir.string()};
 }
 
 connection::Event development_mode() { return {"security", "", "", config::kDevelopmentModeWords}; }

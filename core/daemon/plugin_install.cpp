@@ -18,7 +18,8 @@ std::string fault_of(const json::Object& args) {
   if (const auto fault = check_https_url(json::text_or(args, "url")); !fault.empty()) return fault;
   if (!trust::is_plugin_id(json::text_or(args, "plugin"))) return "args.plugin must be the id of a plugin";
   if (!trust::Version::parse(json::text_or(args, "version"))) return "args.version must be a version, as in 1.2.3";
-  if (!trust::is_sha256(json::text_or(args, "sha256"))) return "args.sha256 must be 64 hexadecimal digits in lower case";
+  if (!trust::is_sha256(json::text_or(args, "sha256")))
+    return "args.sha256 must be 64 hexadecimal digits in lower case";
   return "";
 }
 
@@ -30,7 +31,8 @@ Result<json::Object> outcome_of(const supervisor::ActionResult& result) {
   if (line && result.exit_code == 0) return line;
   const auto error = line ? json::object_member(*line, "error") : line;
   if (error) return Error{json::text_or(*error, "code", "install_failed"), json::text_or(*error, "message")};
-  return Error{"install_failed", "hawserctl plugin fetch " + result.reason + " " + printable(result.output, kInstallWordsMax)};
+  return Error{"install_failed",
+               "hawserctl plugin fetch " + result.reason + " " + printable(result.output, kInstallWordsMax)};
 }
 
 }  // namespace

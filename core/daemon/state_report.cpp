@@ -156,14 +156,23 @@ json::Object state_report(const config::Settings& settings, const connection::Sn
 
 namespace {
 
-// Of a newer version: that it is on probation, or why it does not run.
+// Of a newer version: that it is on probation, or why it does not run, and to what consent would have to be given.
 Var upgrade_of(const supervisor::SupervisedPlugin& plugin, const supervisor::Supervisor& supervisor) {
   auto entry = json::make_object();
-  if (const auto* waiting = supervisor.waiting(plugin.id())) {
+  const auto* asked = supervisor.consent_asked(plugin.id());
+  const auto* waiting = supervisor.waiting(plugin.id());
+  if (!waiting && asked && plugin.found().refusal) waiting = &*plugin.found().refusal;
+  if (waiting) {
     entry->set("state", waiting->code);
     entry->set("detail", waiting->message);
-    return entry;
   }
+  if (waiting && asked) {
+    auto permissions = json::make_array();
+    for (const auto& permission : asked->permissions) permissions->add(permission);
+    entry->set("version", asked->version);
+    entry->set("permissions", permissions);
+  }
+  if (waiting) return entry;
   const auto* known = supervisor.versions().find(plugin.id());
   if (!known || !supervisor.versions().on_trial(plugin.found())) return {};
   entry->set("state", "probation");

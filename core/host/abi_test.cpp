@@ -1,5 +1,6 @@
 #include <fstream>
 
+#include "core/base/files.hpp"
 #include "core/host/host_process.hpp"
 #include "sdk/include/hawser/plugin.h"
 
@@ -86,10 +87,10 @@ TEST_CASE("[sdk-6] every function of the service thread refuses another thread, 
   for (const char* function :
        {"hws_host.timer", "hws_host.timer_cancel", "hws_host.watch", "hws_host.unwatch", "hws_host_subconn.open",
         "hws_host_subconn.settle", "hws_host_action.run", "hws_host_cloud.reached", "hws_host_state.get",
-        "hws_host_state.each", "hws_host_state.put"})
+        "hws_host_state.each", "hws_host_state.put", "hws_host_state.change"})
     host.wait_for_log(std::string(function) + " -9");
   for (const char* function : {"timer", "timer_cancel", "watch", "unwatch", "open", "settle", "run", "reached",
-                               "state get", "state each", "state put"})
+                               "state get", "state each", "state put", "state change"})
     host.wait_for_log(std::string("misbehaving: ") + function + "() belongs to the service thread");
   wait_for_logs(host, {"the timer is there still", "the watch is there still", "the key that was put: -10",
                        "no second handle", "from another thread: metric 0", "posted from another thread"});
@@ -147,13 +148,35 @@ TEST_CASE("[sdk-7] in an upgrade the old version saves, the next one loads befor
     next.wait_for_type("ready");
     CHECK(std::filesystem::exists(file));
   }
+  SECTION("on probation it is loaded once, and again by the next version that takes over") {
+    HostProcess next(start("released_1_0", R"("probation":true)"));
+    next.wait_for_log("handed over beans: 42 7");
+    next.wait_for_type("ready");
+    stop(next);
+    CHECK(read_file(file, 65536)->find(R"("taken_by":"1.2.3")") != std::string::npos);
+    HostProcess again(start("released_1_0", R"("probation":true)"));
+    again.wait_for_type("ready");
+    CHECK_FALSE(again.heard_log("handed over"));
+  }
+  SECTION("an older version takes nothing over") {
+    HostProcess next(start("released_1_0_face", R"("probation":true,"takes_over":false)"));
+    next.wait_for_type("ready");
+    CHECK(std::filesystem::exists(file));
+  }
   SECTION("a version that cannot take it is refused with its own words") {
-    HostProcess next(start("released_1_0_face", R"("x":0)"));
+    HostProcess next(start("released_1_0_face", R"("probation":true)"));
     const auto refused = next.wait_for_type("refused");
     CHECK(json::text_or(refused, "detail") ==
           "load() answered HWS_E_INVALID: saved by a later version than this (saved by version 1.2.3)");
     CHECK(next.wait_for_exit() == 1);
     CHECK(std::filesystem::exists(file));
+  }
+  SECTION("which heals where there is no version to go back to: the next start is without") {
+    HostProcess next(start("released_1_0_face", R"("x":0)"));
+    next.wait_for_type("refused");
+    CHECK(next.wait_for_exit() == 1);
+    HostProcess again(start("released_1_0_face", R"("x":0)"));
+    again.wait_for_type("ready");
   }
   SECTION("a version that wants nothing goes on without") {
     HostProcess next(start("later_minor", R"("x":0)"));
@@ -165,6 +188,34 @@ TEST_CASE("[sdk-7] in an upgrade the old version saves, the next one loads befor
     next.wait_for_log("nothing is taken over from the version before: " + file.string() + " is damaged");
     next.wait_for_type("ready");
   }
+}
+
+TEST_CASE("[sdk-10] what a version on probation did to the private state is undone for the version that comes back") {
+  HostProcess old(built("released_1_0"));
+  old.wait_for_log("state written  0");
+  stop(old, R"(,"keep_state":true)");
+  const auto start = [&](const std::string& more) {
+    return HostStart{built("released_1_0"), "{}", more, {}, -1, old.state_dir()};
+  };
+  HostProcess next(start(R"("probation":true)"));  // counts on
+  next.wait_for_log("state written  0");
+  next.wait_for_type("ready");
+  stop(next);
+  REQUIRE(std::filesystem::exists(old.state_dir() / ".hawser-state-before"));
+  HostProcess back(start(R"("x":0)"));
+  wait_for_logs(back, {"the private state is what this version had left", "state written  0"});
+  back.wait_for_type("ready");
+  stop(back);
+  CHECK(read_file(old.state_dir() / ".hawser-state", 65536)->find("count2") != std::string::npos);
+  CHECK_FALSE(std::filesystem::exists(old.state_dir() / ".hawser-state-before"));
+}
+
+TEST_CASE("[sdk-10] a second stop does not take back that an upgrade follows") {
+  HostProcess old(built("released_1_0"));
+  old.wait_for_type("ready");
+  old.say(R"({"type":"stop","deadline_ms":5000,"hand_over":true})");
+  stop(old);
+  CHECK(std::filesystem::exists(old.state_dir() / ".hawser-handover"));
 }
 
 TEST_CASE("an end that is no upgrade saves nothing") {

@@ -152,7 +152,7 @@ void ControlThread::deliver(std::function<bool()> attempt) {
   loop_.after(kDeliverRetry, [this, attempt] { deliver(attempt); });
 }
 
-void ControlThread::stop(std::chrono::milliseconds deadline, bool hand_over) {
+void ControlThread::stop(std::chrono::milliseconds deadline, Instance::Leaving leaving) {
   if (!instance_) return end(0);
   loop_.after(deadline, [this] {
     auto message = json::make_object();
@@ -162,8 +162,8 @@ void ControlThread::stop(std::chrono::milliseconds deadline, bool hand_over) {
     link_.send(message);
     end(0);
   });
-  deliver([this, deadline, hand_over, until = Clock::now() + deadline] {
-    return instance_->stop(deadline, until, hand_over);
+  deliver([this, deadline, leaving, until = Clock::now() + deadline] {
+    return instance_->stop(deadline, until, leaving);
   });
 }
 
@@ -216,7 +216,7 @@ void ControlThread::hear(const json::Object& message) {
   } else if (type == "stop") {
     stop(std::chrono::milliseconds(
              std::clamp<std::int64_t>(json::integer_or(message, "deadline_ms", 5000), 0, kStopMsMost)),
-         json::bool_or(message, "hand_over", false));
+         {json::bool_or(message, "keep_state", false), json::bool_or(message, "hand_over", false)});
   }
 }
 

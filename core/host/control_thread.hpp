@@ -31,7 +31,7 @@ class ControlThread {
   void set_up(const json::Object& message);
   // Puts up the walls that the setup asks for, while this is the only thread. False: the host ends.
   bool confine(Setup& setup);
-  void stop(std::chrono::milliseconds deadline, bool hand_over);
+  void stop(std::chrono::milliseconds deadline, Instance::Leaving leaving);
   void pong(const json::Object& ping);
   void deliver(std::function<bool()> attempt);
   void end(int code);

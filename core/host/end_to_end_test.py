@@ -8,6 +8,7 @@ import http
 import itertools
 import json
 import os
+import shutil
 import signal
 import socket
 import ssl
@@ -23,7 +24,10 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "tests" / "end_to_e
 from certificates import Authority  # noqa: E402
 
 HOST = os.environ["HAWSER_HOST_PROGRAM"]
-PLUGINS = Path(os.environ["HAWSER_TEST_PLUGINS"])
+# Where a host's own user may enter: not below a clone in /root. hawserd hands over the file itself.
+_shared = tempfile.TemporaryDirectory(prefix="hawser-host-test-")
+PLUGINS = Path(shutil.copytree(os.environ["HAWSER_TEST_PLUGINS"], Path(_shared.name) / "plugins"))
+PLUGINS.parent.chmod(0o755)
 SLOWNESS = int(os.environ.get("HAWSER_SLOWNESS", "1"))
 LIMIT = 20 * SLOWNESS  # seconds, for whatever is waited for
 USER = 1879049001  # a host's own, of the range that hawserd takes

@@ -76,6 +76,12 @@ const hws_host_state kState = {
     },
     [](hws_ctx* ctx, const hws_kv* changes, size_t n, PrivateState::Done done, void* user) {
       return svc(*ctx->instance, "state put", [&] { return ctx->instance->state().put(changes, n, done, user); });
+    },
+    [](hws_ctx* ctx, const hws_kv* changes, size_t n, const hws_str* removed, size_t nremoved, PrivateState::Done done,
+       void* user) {
+      return svc(*ctx->instance, "state change", [&] {
+        return ctx->instance->state().change(changes, n, {removed, nremoved}, done, user);
+      });
     }};
 
 const hws_host_metrics kMetrics = {

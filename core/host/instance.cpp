@@ -4,6 +4,7 @@
 #include <system_error>
 
 #include "core/base/encoding.hpp"
+#include "core/control/channel.hpp"
 #include "core/host/content_sink.hpp"
 #include "core/host/handover.hpp"
 #include "core/host/host_functions.hpp"
@@ -15,6 +16,7 @@ namespace hawser::host {
 namespace {
 
 constexpr std::size_t kWhyBytesMax = 1024;
+constexpr const char* kStateFile = ".hawser-state";
 
 }  // namespace
 
@@ -27,7 +29,7 @@ Instance::Instance(Setup setup, CoreLink& link, Switchboard& switchboard, Callba
       gateway_(std::move(gateway)),
       end_(std::move(end)),
       host_(host_functions()),
-      state_(setup_.state_dir / ".hawser-state",
+      state_(setup_.state_dir / kStateFile,
              {[this](PrivateState::Task task) { return loop_.post(std::move(task)); },
               [this](const PrivateState::Task& task) { guarded("state_done", task); },
               [this](const std::string& problem) { link_.log("error", problem); }, [this] { finish_if_drained(); }}) {}
@@ -73,6 +75,7 @@ bool Instance::load() {
 }
 
 bool Instance::begin() {
+  restore_own_state();
   if (const auto loaded = state_.load(); !loaded) {
     refuse("exited", loaded.error().message);
     return false;
@@ -83,26 +86,49 @@ bool Instance::begin() {
     refuse("exited", status_words("create", status));
     return false;
   }
-  if (!take_handover()) return false;
-  for (const std::int32_t mode : {HWS_CONFIG_CHECK, HWS_CONFIG_APPLY}) {
-    std::string why;
-    status = configure_plugin(mode, setup_.config, why);
-    if (ended_) return false;
-    if (status == HWS_OK || status == HWS_RESTART_NEEDED) continue;
-    refuse("config_refused", why);
-    return false;
-  }
+  if (!take_handover() || !configure_first()) return false;
   if (!guarded("start", [&] { status = plugin_->start(self_); })) return false;
   if (status != HWS_OK) {
     refuse("exited", status_words("start", status));
     return false;
   }
   started_ = true;
-  // On probation the old version may still come back, and needs it then.
-  if (const auto removed = setup_.probation ? ok() : remove_handover(setup_.state_dir); !removed)
-    link_.log("error", removed.error().message);
+  put_handover_away();
   link_.send(message_of("ready"));
   return true;
+}
+
+bool Instance::configure_first() {
+  for (const std::int32_t mode : {HWS_CONFIG_CHECK, HWS_CONFIG_APPLY}) {
+    std::string why;
+    const hws_status status = configure_plugin(mode, setup_.config, why);
+    if (ended_) return false;
+    if (status == HWS_OK || status == HWS_RESTART_NEEDED) continue;
+    refuse("config_refused", why);
+    return false;
+  }
+  return true;
+}
+
+// A version that runs and is not on probation beside its own copy was put back: what another one did since does not count.
+void Instance::restore_own_state() {
+  if (setup_.probation) return;
+  const auto restored = restore_state(setup_.state_dir / control::kStateBeforeFile, setup_.version,
+                                      setup_.state_dir / kStateFile);
+  if (!restored)
+    link_.log("error", "the private state is not put back to what this version had left: " + restored.error().message);
+  if (restored && *restored) link_.log("info", "the private state is what this version had left before the upgrade");
+}
+
+// On probation the old version may still come back, and needs it then; only that this one has it is noted.
+void Instance::put_handover_away() {
+  Status done = ok();
+  if (!setup_.probation) {
+    done = remove_handover(setup_.state_dir);
+  } else if (took_over_) {
+    done = note_taken(setup_.state_dir, setup_.version);
+  }
+  if (!done) link_.log("error", done.error().message);
 }
 
 const hws_plugin_handover* Instance::handover_table() {
@@ -117,7 +143,8 @@ bool Instance::take_handover() {
     link_.log("error", "nothing is taken over from the version before: " + handover.error().message);
     return true;
   }
-  if (!*handover) return true;
+  // Once per version: what it took over at an earlier start, it has kept for itself since.
+  if (!*handover || !setup_.takes_over || (*handover)->taken_by == setup_.version) return true;
   const auto* const table = handover_table();
   if (ended_) return false;
   if (!HWS_HAS(hws_plugin_handover, table, load)) return true;  // this version wants nothing
@@ -125,9 +152,18 @@ bool Instance::take_handover() {
   const Handover& saved = **handover;
   if (!guarded("load_handover", [&] { status = table->load(self_, saved.format, borrow(saved.content)); }))
     return false;
-  if (status == HWS_OK) return true;
+  took_over_ = status == HWS_OK;
+  if (took_over_) return true;
+  // There is no version to go back to, and it would be refused at every start.
+  if (const auto gone = setup_.probation ? ok() : remove_handover(setup_.state_dir); !gone)
+    link_.log("error", gone.error().message);
   refuse("exited", status_words("load", status) + " (saved by version " + printable(saved.version) + ")");
   return false;
+}
+
+void Instance::keep_state() {
+  if (const auto kept = state_.keep_copy(setup_.state_dir / control::kStateBeforeFile, setup_.version); !kept)
+    link_.log("error", "no copy of the private state is kept: " + kept.error().message);
 }
 
 // Nothing that fails here holds up the end: the next version begins without.
@@ -142,7 +178,7 @@ void Instance::save_handover() {
     problem = "save() wrote more than " + std::to_string(kHandoverBytesMax) + " bytes";
   } else if (status != HWS_OK) {
     problem = status_words("save", status);
-  } else if (const auto kept = write_handover(setup_.state_dir, {table->format, setup_.version, sink.content()});
+  } else if (const auto kept = write_handover(setup_.state_dir, {table->format, setup_.version, sink.content(), ""});
              !kept) {
     problem = kept.error().message;
   }
@@ -216,7 +252,8 @@ void Instance::stop_plugin(std::uint32_t deadline_ms) {
 void Instance::drain() {
   if (draining_ || ended_) return;
   draining_ = true;
-  if (hand_over_ && started_) save_handover();
+  if (leaving_.state && started_) keep_state();
+  if (leaving_.handover && started_) save_handover();
   if (ended_) return;
   CoreWord word;
   word.kind = CoreWord::Kind::Stop;

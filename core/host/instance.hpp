@@ -47,8 +47,11 @@ class Instance {
   [[nodiscard]] bool configure(std::string id, std::string config, bool apply);
   [[nodiscard]] bool action_done(std::string id, std::optional<int> exit_code, std::string output, std::string reason);
   [[nodiscard]] bool cloud_reached(std::string id, bool reached, std::string how);
-  // `hand_over`: an upgrade follows, so what the plugin saves for the next version is kept.
-  [[nodiscard]] bool stop(milliseconds deadline, TimePoint until, bool hand_over);
+  struct Leaving {
+    bool state = false;     // another version follows: the private state is copied, for this one's return
+    bool handover = false;  // a newer one: what the plugin saves for it is kept
+  };
+  [[nodiscard]] bool stop(milliseconds deadline, TimePoint until, Leaving leaving);
 
   // Runs `call`, which goes into the plugin, under a name that lives for good: it is noted in the flight page. What it
   // throws ends the process with a sentence. False then.
@@ -87,7 +90,11 @@ class Instance {
   void live();
   bool load();
   bool begin();
+  void restore_own_state();
   bool take_handover();
+  bool configure_first();
+  void put_handover_away();
+  void keep_state();
   void save_handover();
   const hws_plugin_handover* handover_table();
   void refuse(const std::string& reason, const std::string& detail);
@@ -120,7 +127,8 @@ class Instance {
   bool started_ = false;
   std::atomic<bool> stopping_{false};
   bool draining_ = false;
-  bool hand_over_ = false;
+  Leaving leaving_;
+  bool took_over_ = false;  // from the version before, in this process
   TimePoint stop_until_{};
   std::size_t running_subconnections_ = 0;
 

@@ -255,10 +255,11 @@ bool Instance::configure(std::string id, std::string config, bool apply) {
   });
 }
 
-bool Instance::stop(milliseconds deadline, TimePoint until, bool hand_over) {
-  return loop_.post([this, deadline, until, hand_over] {
+bool Instance::stop(milliseconds deadline, TimePoint until, Leaving leaving) {
+  return loop_.post([this, deadline, until, leaving] {
     stop_until_ = until;
-    hand_over_ = hand_over;
+    leaving_.state |= leaving.state;  // a second stop does not take that back
+    leaving_.handover |= leaving.handover;
     stop_plugin(static_cast<std::uint32_t>(deadline.count()));
   });
 }

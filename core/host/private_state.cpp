@@ -10,9 +10,22 @@ namespace {
 
 constexpr std::chrono::milliseconds kPostRetry{10};  // the service thread's queue was full
 
-bool fits(const hws_kv& change) {
-  const std::size_t key_bytes = view(change.key).size();
-  return key_bytes >= 1 && key_bytes <= kStateKeyBytesMax && view(change.value).size() <= kStateValueBytesMax;
+bool is_key(std::string_view key) { return !key.empty() && key.size() <= kStateKeyBytesMax; }
+
+// False: a key or a value of a wrong length, or a key that is there twice.
+bool apply(StateEntries& entries, const hws_kv* changes, std::size_t count, PrivateState::Removed removed) {
+  std::set<std::string_view> seen;
+  for (std::size_t i = 0; i < count; ++i) {
+    const std::string_view key = view(changes[i].key), value = view(changes[i].value);
+    if (!is_key(key) || value.size() > kStateValueBytesMax || !seen.insert(key).second) return false;
+    entries.insert_or_assign(std::string(key), std::string(value));
+  }
+  for (std::size_t i = 0; i < removed.count; ++i) {
+    const std::string_view key = view(removed.keys[i]);
+    if (!is_key(key) || !seen.insert(key).second) return false;
+    entries.erase(std::string(key));
+  }
+  return true;
 }
 
 std::size_t bytes_of(const StateEntries& entries) {
@@ -58,20 +71,12 @@ hws_status PrivateState::each(std::string_view prefix, Visit fn, void* user) con
   return HWS_OK;
 }
 
-hws_status PrivateState::put(const hws_kv* changes, std::size_t count, Done done, void* user) {
-  if (!changes || count == 0 || count > kStateKeysMax) return HWS_E_INVALID;
+hws_status PrivateState::change(const hws_kv* changes, std::size_t count, Removed removed, Done done, void* user) {
+  if ((!changes && count > 0) || (!removed.keys && removed.count > 0)) return HWS_E_INVALID;
+  if (count + removed.count == 0 || count > kStateKeysMax || removed.count > kStateKeysMax) return HWS_E_INVALID;
   if (waiting_.size() >= kStatePutsMax) return HWS_E_AGAIN;
   auto next = std::make_shared<StateEntries>(*current_);
-  std::set<std::string_view> seen;
-  for (std::size_t i = 0; i < count; ++i) {
-    const std::string_view key = view(changes[i].key);
-    if (!fits(changes[i]) || !seen.insert(key).second) return HWS_E_INVALID;
-    if (changes[i].value.ptr) {
-      next->insert_or_assign(std::string(key), std::string(view(changes[i].value)));
-    } else {
-      next->erase(std::string(key));
-    }
-  }
+  if (!apply(*next, changes, count, removed)) return HWS_E_INVALID;
   if (next->size() > kStateKeysMax || bytes_of(*next) > kStateBytesMax) return HWS_E_NOMEM;
   if (!writer_.joinable()) writer_ = std::thread([this] { write_on(); });
   waiting_.emplace_back(done, user);

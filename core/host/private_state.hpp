@@ -36,13 +36,24 @@ class PrivateState {
   ~PrivateState();  // what waits is not written
 
   Status load();  // before everything else
+  // A copy of what it holds, for the return of `version`; what is on its way to the disk with it.
+  Status keep_copy(const std::filesystem::path& copy, const std::string& version) const {
+    return keep_state(copy, version, *current_);
+  }
   bool idle() const { return !writing_; }
 
   using Visit = hws_status (*)(void* user, hws_str key, hws_str value);
   using Done = void (*)(void* user, hws_status status);
   hws_status get(std::string_view key, const hws_sink* out) const;
   hws_status each(std::string_view prefix, Visit fn, void* user) const;
-  hws_status put(const hws_kv* changes, std::size_t count, Done done, void* user);
+  struct Removed {
+    const hws_str* keys = nullptr;
+    std::size_t count = 0;
+  };
+  hws_status put(const hws_kv* changes, std::size_t count, Done done, void* user) {
+    return change(changes, count, {}, done, user);
+  }
+  hws_status change(const hws_kv* changes, std::size_t count, Removed removed, Done done, void* user);
 
  private:
   using Snapshot = std::shared_ptr<const StateEntries>;

@@ -1,6 +1,7 @@
 #include "core/host/private_state_file.hpp"
 
 #include "core/base/files.hpp"
+#include "core/base/json.hpp"
 #include "core/host/spool_format.hpp"
 
 namespace hawser::host {
@@ -10,6 +11,7 @@ namespace fs = std::filesystem;
 
 constexpr std::string_view kMagic = "HWSTATE1";
 constexpr std::size_t kNumberBytes = 4;
+constexpr std::size_t kHeadBytesMax = 1024;  // of a copy
 constexpr std::size_t kStateFileBytesMax = kMagic.size() + (2 + 2 * kStateKeysMax) * kNumberBytes + kStateBytesMax;
 
 void put_number(std::string& bytes, std::size_t number) {
@@ -96,6 +98,27 @@ Result<StateEntries> load_state(const fs::path& file, std::string& remark) {
 
 Status save_state(const fs::path& file, const StateEntries& entries) {
   return write_file_atomically(file, to_bytes(entries));
+}
+
+Status keep_state(const fs::path& copy, const std::string& version, const StateEntries& entries) {
+  auto head = json::make_object();
+  head->set("version", version);
+  return write_file_atomically(copy, json::to_text(head) + "\n" + to_bytes(entries));
+}
+
+Result<bool> restore_state(const fs::path& copy, const std::string& version, const fs::path& file) {
+  std::error_code fault;
+  if (!fs::exists(copy, fault) && !fault) return false;
+  const auto bytes = read_file(copy, kHeadBytesMax + kStateFileBytesMax);
+  if (!bytes) return bytes.error();
+  const auto end = bytes->find('\n');
+  const auto head = json::parse_object(bytes->substr(0, end));
+  if (end == std::string::npos || !head) return damaged(copy.string() + " is damaged: it names no version");
+  if (json::text_or(*head, "version") != version) return false;
+  const auto entries = read_state(bytes->substr(end + 1));
+  if (!entries) return damaged(copy.string() + " is damaged: " + entries.error().message);
+  const auto written = save_state(file, *entries);
+  return written ? Result<bool>(true) : Result<bool>(written.error());
 }
 
 }  // namespace hawser::host

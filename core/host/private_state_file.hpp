@@ -26,4 +26,10 @@ Result<StateEntries> read_state(std::string_view bytes);
 Result<StateEntries> load_state(const std::filesystem::path& file, std::string& remark);
 Status save_state(const std::filesystem::path& file, const StateEntries& entries);
 
+// The copy that `version` leaves when another one takes its place: a line of JSON that names it, then to_bytes().
+Status keep_state(const std::filesystem::path& copy, const std::string& version, const StateEntries& entries);
+// That copy as the state again, should it be of this version. True: it was.
+Result<bool> restore_state(const std::filesystem::path& copy, const std::string& version,
+                           const std::filesystem::path& file);
+
 }  // namespace hawser::host

@@ -25,10 +25,13 @@ struct Rig {
   }
   hws_status put(std::vector<std::pair<std::string, std::optional<std::string>>> changes) {
     std::vector<hws_kv> pairs;
-    for (const auto& [key, value] : changes)
-      pairs.push_back({borrow(key), value ? borrow(*value) : hws_str{nullptr, 0}});
+    std::vector<hws_str> removed;
+    for (const auto& [key, value] : changes) {
+      if (value) pairs.push_back({borrow(key), value->empty() ? hws_str{nullptr, 0} : borrow(*value)});
+      if (!value) removed.push_back(borrow(key));
+    }
     const auto note = [](void* user, hws_status status) { static_cast<Rig*>(user)->done.push_back(status); };
-    return state.put(pairs.data(), pairs.size(), note, this);
+    return state.change(pairs.data(), pairs.size(), {removed.data(), removed.size()}, note, this);
   }
   std::string get(const std::string& key) const {
     ContentSink sink(kStateValueBytesMax);
@@ -104,6 +107,8 @@ TEST_CASE("the private state has its limits, and a refused change changes nothin
   CHECK(rig.put({{std::string(129, 'k'), "x"}}) == HWS_E_INVALID);
   CHECK(rig.put({{"a", longest + "v"}}) == HWS_E_INVALID);
   CHECK(rig.put({{"a", "1"}, {"a", "2"}}) == HWS_E_INVALID);
+  CHECK(rig.put({{"a", "1"}, {"a", std::nullopt}}) == HWS_E_INVALID);
+  CHECK(rig.put({{"", std::nullopt}}) == HWS_E_INVALID);
   CHECK(rig.put({}) == HWS_E_INVALID);
   CHECK(rig.put({{"a", longest}, {"b", longest}, {"c", longest}, {"d", longest}}) == HWS_E_NOMEM);
   CHECK(rig.get("a") == kNotFound);
@@ -176,4 +181,20 @@ TEST_CASE(
     others += metrics.set(HWS_GAUGE, borrow(other), borrow(unit), 1, nullptr, 0) == HWS_OK;
   }
   CHECK(others == kMetricsMax - 1);
+}
+
+TEST_CASE("[sdk-10] a copy of the private state comes back for the version that left it, and for no other") {
+  const TestFolder folder;
+  const auto file = folder.path() / "state", copy = folder.path() / "copy";
+  REQUIRE(keep_state(copy, "1.0.0", {{"lives", "9"}}));
+  REQUIRE(save_state(file, {{"lives", "0"}, {"new", "x"}}));
+  std::string remark;
+  CHECK_FALSE(restore_state(copy, "1.1.0", file).value());
+  CHECK(load_state(file, remark)->at("lives") == "0");
+  CHECK(restore_state(copy, "1.0.0", file).value());
+  CHECK(*load_state(file, remark) == StateEntries{{"lives", "9"}});
+  CHECK_FALSE(restore_state(folder.path() / "none", "1.0.0", file).value());
+  folder.write("copy", "{\"version\":\"1.0.0\"}\nrubbish");
+  CHECK_FALSE(restore_state(copy, "1.0.0", file));
+  CHECK(load_state(file, remark)->at("lives") == "9");
 }

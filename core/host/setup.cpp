@@ -64,6 +64,7 @@ Result<Setup> read_setup(const json::Object& message) {
     setup.spool_relaxed = json::text_or(*spool, "mode") == "relaxed";
   }
   setup.probation = json::bool_or(message, "probation", false);
+  setup.takes_over = json::bool_or(message, "takes_over", true);
   setup.bytes_per_second = json::integer_or(message, "bytes_per_second", 0);
   auto actions = json::texts_member(message, "actions");
   if (actions) setup.actions.insert(actions->begin(), actions->end());

@@ -43,6 +43,7 @@ struct Setup {
   bool spool_relaxed = false;
   std::int64_t bytes_per_second = 0;  // to the cloud, of all subconnections together; 0: no limit
   bool probation = false;             // of an upgrade: the version before may be put back
+  bool takes_over = true;             // false: it is older than the version before, whose hand-over it cannot know
   std::map<std::string, std::vector<std::string>> services;  // name: protocols
   std::optional<control::Confinement> confinement;           // absent: no walls (a test, by hand)
 };

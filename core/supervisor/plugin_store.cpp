@@ -34,7 +34,7 @@ Result<trust::Manifest> manifest_in(const fs::path& folder) {
 }
 
 // What stands there, signed or not: for a device on which plugins are made.
-Status examine_unsigned(const fs::path& folder, FoundPlugin& plugin) {
+Status examine_unsigned(const fs::path& folder, FoundPlugin& plugin, const TrustRules& rules) {
   auto manifest = manifest_in(folder);
   if (!manifest) return manifest.error();
   if (manifest->id != plugin.id)
@@ -43,7 +43,7 @@ Status examine_unsigned(const fs::path& folder, FoundPlugin& plugin) {
   if (manifest->version.text() != plugin.version)
     return Error{"manifest_refused", "manifest.json: version is \"" + manifest->version.text() +
                                          "\", but its folder is " + folder.string()};
-  auto digest = digest_of(plugin.library);
+  auto digest = digest_of(plugin.library, rules.ending);
   if (!digest && digest.error().code == "not_found")
     return Error{"plugin_missing", "the plugin file is missing: " + plugin.library.string() + " is not there"};
   if (!digest) return Error{"plugin_missing", "the plugin file is unreadable: " + digest.error().message};
@@ -66,11 +66,11 @@ Status examine(const fs::path& plugin_dir, FoundPlugin& plugin, const std::strin
   }
   const fs::path folder = home / plugin.version;
   plugin.library = folder / trust::kLibraryFile;
-  auto verified = trust::verify_plugin(folder, store, rules.now);
+  auto verified = trust::verify_plugin(folder, store, rules.now, rules.ending);
   if (!verified && !rules.development_mode) return verified.error();
   if (!verified) {
     spdlog::debug("{}: is not verified: {}", plugin.id, verified.error().message);
-    return examine_unsigned(folder, plugin);
+    return examine_unsigned(folder, plugin, rules);
   }
   plugin.digest = std::move(verified->digest);
   plugin.manifest = std::move(verified->manifest);
@@ -102,7 +102,7 @@ void refuse_double_claims(std::vector<FoundPlugin>& plugins) {
 
 }  // namespace
 
-Result<std::string> digest_of(const fs::path& path) {
+Result<std::string> digest_of(const fs::path& path, const std::atomic<bool>* ending) {
   const auto failure = [&path](const char* doing) {
     const int number = errno;
     return Error{number == ENOENT ? "not_found" : "io_error",
@@ -113,7 +113,7 @@ Result<std::string> digest_of(const fs::path& path) {
   struct stat about {};
   if (::fstat(file.get(), &about) != 0) return failure("look at");
   if (!S_ISREG(about.st_mode)) return Error{"io_error", path.string() + " is not a regular file"};
-  const auto digest = trust::sha256_of(file, path.string());
+  const auto digest = trust::sha256_of(file, path.string(), ending);
   return digest ? Result<std::string>("sha256:" + *digest) : digest.error();
 }
 

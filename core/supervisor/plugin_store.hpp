@@ -1,5 +1,6 @@
 #pragma once
 
+#include <atomic>
 #include <filesystem>
 #include <optional>
 #include <string>
@@ -30,6 +31,7 @@ struct TrustRules {
   std::filesystem::path store;    // trust.d; looked at anew each time
   bool development_mode = false;  // those that nobody signed, too
   trust::Time now;                // keys end
+  const std::atomic<bool>* ending = nullptr;  // true: reading is given up
 };
 
 // Looks for the wanted plugins, each once. Sorted by id. A wanted id without a folder is there with its refusal; of two
@@ -42,6 +44,6 @@ FoundPlugin find_version(const std::filesystem::path& plugin_dir, const std::str
                          const TrustRules& rules);
 
 // "sha256:<hex>" of a file of any size.
-Result<std::string> digest_of(const std::filesystem::path& file);
+Result<std::string> digest_of(const std::filesystem::path& file, const std::atomic<bool>* ending = nullptr);
 
 }  // namespace hawser::supervisor

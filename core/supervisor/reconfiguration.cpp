@@ -34,6 +34,7 @@ void Supervisor::configure(config::Settings settings) {
   if (stopping_) return;  // nothing starts any more
   const config::Settings before = std::exchange(settings_, std::move(settings));
   if (settings_.development_mode && !before.development_mode) spdlog::warn("{}", config::kDevelopmentModeWords);
+  if (settings_.development_mode != before.development_mode) admitting_.clear();  // read under other rules
   const bool all = concerns_every_host(before, settings_);
   policies_.set_first_uid(settings_.first_uid);
   for (auto& [id, plugin] : plugins_) {
@@ -79,7 +80,9 @@ void Supervisor::reconfigure(SupervisedPlugin& plugin, bool restart) {
 }
 
 void Supervisor::restart_or_say(const std::string& id) {
-  if (const auto status = this->restart(id); !status) spdlog::warn("{}", status.error().message);
+  restart(id, [](const Status& status) {
+    if (!status) spdlog::warn("{}", status.error().message);
+  });
 }
 
 void Supervisor::on_offered(SupervisedPlugin& plugin, ConfigExchange::Outcome outcome,
@@ -100,6 +103,7 @@ void Supervisor::on_offered(SupervisedPlugin& plugin, ConfigExchange::Outcome ou
 
 bool Supervisor::is_settled(const std::string& id) const {
   if (arriving_.count(id) > 0 || retiring_.count(id) > 0 || exchange_.is_open(id)) return false;
+  if (restarting_.count(id) > 0 || falling_back_.count(id) > 0) return false;
   const auto found = plugins_.find(id);
   if (found == plugins_.end()) return true;
   const PluginState state = found->second->state();
@@ -125,16 +129,11 @@ void Supervisor::change_guard() {
     at = retiring_.erase(at);
     changed = true;
   }
-  for (auto at = arriving_.begin(); at != arriving_.end();) {
-    const bool old_one_runs = plugins_.count(*at) > 0 && plugins_.at(*at)->pid();
-    if (old_one_runs || !admit(*at)) {
-      ++at;
-    } else {
-      at = arriving_.erase(at);
-      changed = true;
-    }
-  }
   if (changed && !on_stopped_) cloud_.set_offers(offers());
+  for (const auto& id : arriving_) {
+    const bool old_one_runs = plugins_.count(id) > 0 && plugins_.at(id)->pid();
+    if (!old_one_runs && admitting_.count(id) == 0) ask_to_admit(id);
+  }
 }
 
 void Supervisor::remove(const std::string& id) {
@@ -144,19 +143,33 @@ void Supervisor::remove(const std::string& id) {
   policies_.forget(id);
   forget_probation(id);
   waiting_.erase(id);
+  consents_.erase(id);
   refused_configs_.erase(id);
   event_rates_.erase(id);
   plugins_.erase(id);
 }
 
-// False when it has to wait for one that claims its service and is on its way out.
-bool Supervisor::admit(const std::string& id) {
+void Supervisor::ask_to_admit(const std::string& id) {
+  const auto number = admitting_[id] = ++last_admitting_;
+  look_.ask_in_any_case(look_request(id), [this, id, number](Candidates candidates) {
+    const auto reading = admitting_.find(id);
+    if (reading == admitting_.end() || reading->second != number) return;
+    admitting_.erase(reading);
+    admit(id, std::move(candidates));
+  });
+}
+
+// Its files were read. It goes on waiting for one that claims its service and is on its way out.
+void Supervisor::admit(const std::string& id, Candidates candidates) {
+  if (stopping_ || arriving_.count(id) == 0) return;
+  if (plugins_.count(id) > 0 && plugins_.at(id)->pid()) return;  // its end brings it here again
   if (plugins_.count(id) > 0) remove(id);
-  FoundPlugin found = look_again(id);
-  if (found.refusal && found.refusal->code == "service_claimed" && !retiring_.empty()) return false;
-  SupervisedPlugin& plugin = add(std::move(found));
-  if (!on_stopped_) begin(plugin);
-  return true;
+  Choice choice = choose(std::move(candidates));
+  const auto& refusal = choice.plugin.refusal;
+  if (refusal && refusal->code == "service_claimed" && !retiring_.empty()) return;
+  arriving_.erase(id);
+  begin(enter(std::move(choice)));
+  cloud_.set_offers(offers());
 }
 
 }  // namespace hawser::supervisor

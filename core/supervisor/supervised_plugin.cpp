@@ -41,10 +41,10 @@ SupervisedPlugin::~SupervisedPlugin() {
 
 void SupervisedPlugin::start() { apply(PluginEvent::Start); }
 
-void SupervisedPlugin::restart(bool hand_over) {
+void SupervisedPlugin::restart(Leaving leaving) {
   failures_ = 0;
   history_.forget();
-  hand_over_ = hand_over;
+  leaving_ = leaving;
   apply(process_ ? PluginEvent::RestartAsked : PluginEvent::Start);
 }
 
@@ -156,7 +156,8 @@ void SupervisedPlugin::act(PluginAction action) {
 
 void SupervisedPlugin::spawn() {
   loop_.cancel(clock_);
-  restart_wanted_ = hand_over_ = false;
+  restart_wanted_ = false;
+  leaving_ = Leaving::Nothing;
   degraded_before_ready_.reset();
   cause_of_end_.reset();
   if (!instance_.empty()) ++restarts_;
@@ -221,7 +222,9 @@ void SupervisedPlugin::send_stop(milliseconds limit) {
   auto message = json::make_object();
   message->set("type", "stop");
   message->set("deadline_ms", static_cast<Poco::Int64>(limit.count()));
-  message->set("hand_over", std::exchange(hand_over_, false));
+  const Leaving leaving = std::exchange(leaving_, Leaving::Nothing);
+  message->set("keep_state", leaving != Leaving::Nothing);
+  message->set("hand_over", leaving == Leaving::StateAndHandover);
   set_clock(limit, PluginEvent::StopTimeout, {"stalled", "did not stop within " + in_words(limit)});
   // A broken channel is no reason to log here: the clock above does the rest.
   if (process_) [[maybe_unused]]

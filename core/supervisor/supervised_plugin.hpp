@@ -37,6 +37,10 @@ struct Timing {
   milliseconds ping_interval = 10s;      // no answer until the next one: killed
 };
 
+// What a host that stops leaves in its state folder, since another version follows: a copy of the private state, for its
+// own return, and what the plugin saves for the next version.
+enum class Leaving { Nothing, State, StateAndHandover };
+
 // The longest wait before the restart that follows `failures` others, of which a random part is waited.
 milliseconds longest_wait(const Timing& timing, int failures);
 
@@ -80,9 +84,8 @@ class SupervisedPlugin {
   void renew(FoundPlugin found) { found_ = std::move(found); }
   // For the next start; what a running host has was told to it by others.
   void set_settings(config::PluginSettings settings) { settings_ = std::move(settings); }
-  // Stops the host if one runs, and starts it again at once, without waiting out a backoff. `hand_over`: a newer version
-  // follows, for which the plugin saves what it knows.
-  void restart(bool hand_over = false);
+  // Stops the host if one runs, and starts it again at once, without waiting out a backoff.
+  void restart(Leaving leaving = Leaving::Nothing);
   // `limit`: from now to the end of the process, instead of the usual one when that is longer.
   void stop(milliseconds limit);
   void kill();  // the host's process group, now
@@ -148,7 +151,7 @@ class SupervisedPlugin {
   std::unique_ptr<PluginProcess> process_;
   std::string instance_;
   bool restart_wanted_ = false;
-  bool hand_over_ = false;  // with the next stop
+  Leaving leaving_ = Leaving::Nothing;  // with the next stop
   std::optional<Error> degraded_before_ready_;
   int restarts_ = 0;  // since the start of the agent
   std::uint64_t lies_ = 0;

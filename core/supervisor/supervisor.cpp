@@ -89,12 +89,20 @@ Supervisor::Supervisor(Loop& loop, config::Settings settings, Paths paths, Cloud
                        const std::string& why) { on_offered(plugin, outcome, now, why); }) {
   if (settings_.development_mode) spdlog::warn("{}", config::kDevelopmentModeWords);
   for (auto& found : find_plugins(paths_.plugin_dir, settings_.enabled, trust_rules())) {
-    Candidates candidates{std::move(found), {}};
-    const auto* known = versions_.find(candidates.newest.id);
-    if (known && known->settled.version != candidates.newest.version)
-      candidates.settled = find_version(paths_.plugin_dir, candidates.newest.id, known->settled.version, trust_rules());
-    add(select(std::move(candidates)));
+    Candidates candidates;
+    candidates.newest = std::move(found);
+    read_others(look_request(candidates.newest.id), candidates);
+    enter(select(std::move(candidates)));
   }
+}
+
+// Into the book only what is to run.
+SupervisedPlugin& Supervisor::enter(Choice choice) {
+  const auto* kept = quarantine_.find(choice.plugin.id);
+  const bool isolated =
+      kept && !choice.plugin.refusal && kept->make == make_of(choice.plugin, settings_of(choice.plugin.id));
+  if (!choice.plugin.refusal && !isolated) note(choice);
+  return add(std::move(choice.plugin));
 }
 
 SupervisedPlugin& Supervisor::add(FoundPlugin found) {
@@ -163,36 +171,6 @@ void Supervisor::finish_stop(bool even_if_some_are_left) {
 // A clock that is behind at boot does not lend a key more time.
 TrustRules Supervisor::trust_rules() const {
   return {paths_.trust_dir, settings_.development_mode, std::max(std::chrono::system_clock::now(), validity_floor_)};
-}
-
-FoundPlugin Supervisor::look_again(const std::string& id) { return choose(read_candidates(look_request(id))); }
-
-// With the services that others have.
-FoundPlugin Supervisor::choose(Candidates candidates) {
-  FoundPlugin found = select(std::move(candidates));
-  const std::string id = found.id;
-  if (found.refusal) return found;
-  for (const auto& service : found.manifest->services) {
-    const auto row = book_.rows().find(service.name);
-    if (row == book_.rows().end() || row->second.plugin == id) continue;
-    found.refusal = Error{"service_claimed", "the service \"" + service.name + "\" is claimed by " +
-                                                 row->second.plugin + " already; enable only one of the two"};
-    break;
-  }
-  return found;
-}
-
-Status Supervisor::restart(const std::string& id) {
-  const auto found = plugins_.find(id);
-  if (found == plugins_.end() || retiring_.count(id) > 0)
-    return Error{"not_found", "no plugin \"" + printable(id, 80) + "\" is enabled; plugin list shows those that are"};
-  SupervisedPlugin& plugin = *found->second;
-  FoundPlugin fresh = look_again(id);
-  if (fresh.refusal) return fresh.refusal->with_context("plugin " + id + " is refused");
-  if (const auto* entry = isolation_of(fresh, plugin.settings()))
-    return Error{"quarantined", "plugin " + id + " is in quarantine: " + entry->why};
-  change_version(plugin, std::move(fresh));
-  return ok();
 }
 
 void Supervisor::set_grants(const std::vector<json::Object>& grants, const std::vector<connection::Refusal>& refused) {
@@ -295,6 +273,7 @@ json::Object Supervisor::setup_of(const SupervisedPlugin& plugin) {
   setup->set("confinement", control::to_json(policy.confinement));
   setup->set("spool", spool_of(plugin.settings().spool));
   setup->set("probation", versions_.on_trial(plugin.found()));
+  setup->set("takes_over", takes_over(plugin.found()));
   setup->set("bytes_per_second", static_cast<Poco::Int64>(*policy.limits.bytes_per_second));
   return setup;
 }

@@ -62,8 +62,10 @@ class Supervisor : private SupervisedPlugin::Keeper {
   // By the operator or the cloud. Looks at the plugin on disk anew: one that was refused there may be mended, or be
   // there in a newer version. Error "not_found" for an id that is not enabled, else with the store's sentence; what
   // runs then goes on running.
-  // "quarantined" for one that is kept there.
-  Status restart(const std::string& id);
+  // "quarantined" for one that is kept there. `done` comes when the plugin's files were read, which another thread does;
+  // not at all when the supervisor ends before.
+  using Answered = std::function<void(const Status&)>;
+  void restart(const std::string& id, const Answered& done);
 
   // By the operator: looks at the plugin on disk anew (sdk-10). A newer version that may run takes the old one's place, on
   // probation; what it fails there puts the old one back, with the state that it saved. The answer: `state`, a sentence
@@ -71,8 +73,15 @@ class Supervisor : private SupervisedPlugin::Keeper {
   // another thread does; not at all when the supervisor ends before.
   using Looked = std::function<void(const Result<json::Object>&)>;
   void look(const std::string& id, const Looked& done);
-  // To what a newer version asks for beyond what the running one was granted: it starts. "bad_request" when none waits.
-  void consent(const std::string& id, const Looked& done);
+  // What a version asks for beyond what the one before it was granted.
+  struct Consent {
+    std::string version;
+    std::vector<std::string> permissions;
+  };
+  // To this, and no more: it starts. "bad_request" when no version waits, or another one does, or it asks for more.
+  void consent(const std::string& id, const Consent& given, const Looked& done);
+  // What waits for consent; null when nothing does.
+  const Consent* consent_asked(const std::string& id) const;
   // Why another version than the wanted one runs; null when it does not.
   const Error* waiting(const std::string& id) const;
   // It is what it will be for a while: no host starts or stops, no [config] is on its way.
@@ -83,9 +92,9 @@ class Supervisor : private SupervisedPlugin::Keeper {
   const std::filesystem::path& plugin_dir() const { return paths_.plugin_dir; }
 
   // By the operator: out of quarantine, or out of safe mode for this one alone, and started. "bad_request" when it was in
-  // neither.
-  Status release(const std::string& id);
-  // All that are in quarantine, and out of safe mode; their ids.
+  // neither. `done` as with restart().
+  void release(const std::string& id, const Answered& done);
+  // All that are in quarantine, and out of safe mode; their ids. They start when their files were read.
   std::vector<std::string> release_all();
   // Before start(): the agent itself failed too often (ops-6), so no plugin is started. Until the operator releases them,
   // a new configuration, or leave_safe_mode().
@@ -134,10 +143,22 @@ class Supervisor : private SupervisedPlugin::Keeper {
 
   // Versions (upgrades.cpp).
   std::optional<Error> objection(const FoundPlugin& newest, const VersionBook::Entry& entry) const;
+  // What the book is told of the version that was chosen, once it does run.
+  enum class Standing { AsBefore, Settled, OnTrial, TrialOver };
+  struct Choice {
+    FoundPlugin plugin;
+    Standing standing;
+  };
   LookRequest look_request(const std::string& id) const;
-  FoundPlugin select(Candidates candidates);
-  FoundPlugin choose(Candidates candidates);
-  void change_version(SupervisedPlugin& plugin, FoundPlugin fresh);
+  Choice select(Candidates candidates);
+  Choice hold_back(Candidates candidates, Error against, const VersionMark& settled, const VersionMark& trial);
+  Choice choose(Candidates candidates);
+  void note(const Choice& choice);
+  bool takes_over(const FoundPlugin& plugin) const;
+  void change_version(SupervisedPlugin& plugin, Choice choice);
+  void forget_saved(const std::string& id);
+  void put_back(const std::string& id, const VersionMark& failed, const Error& why, Candidates candidates);
+  Status take_restart(const std::string& id, Candidates candidates);
   void tell_upgrade(const char* reason, const std::string& words);
   void watch_probation(SupervisedPlugin& plugin);
   void forget_probation(const std::string& id);
@@ -145,6 +166,7 @@ class Supervisor : private SupervisedPlugin::Keeper {
   void fail_probation(const std::string& id, const Error& why);
   json::Object with_versions(const std::string& id, json::Object answer) const;
   json::Object look_without(const std::string& id);
+  std::optional<json::Object> waiting_answer(const std::string& id, const std::string& runs) const;
   json::Object take_look(const std::string& id, Candidates candidates);
 
   void on_subconnection(SupervisedPlugin& plugin, const json::Object& message);
@@ -165,7 +187,9 @@ class Supervisor : private SupervisedPlugin::Keeper {
   void judge_again(SupervisedPlugin& plugin);
   void restart_or_say(const std::string& id);
   void change_guard();
-  bool admit(const std::string& id);
+  void ask_to_admit(const std::string& id);
+  void admit(const std::string& id, Candidates candidates);
+  SupervisedPlugin& enter(Choice choice);
   void remove(const std::string& id);
   SupervisedPlugin& add(FoundPlugin found);
   config::PluginSettings settings_of(const std::string& id) const;
@@ -177,7 +201,6 @@ class Supervisor : private SupervisedPlugin::Keeper {
   void report(const SupervisedPlugin& plugin, connection::Event event);
   SupervisedPlugin* find_owner(const std::string& service);
   void finish_stop(bool even_if_some_are_left);
-  FoundPlugin look_again(const std::string& id);
   TrustRules trust_rules() const;
 
   Loop& loop_;
@@ -191,6 +214,9 @@ class Supervisor : private SupervisedPlugin::Keeper {
   VersionLook look_;
   std::set<std::string> refused_configs_;                  // of running plugins, which go on with the old one
   std::map<std::string, Error> waiting_;                   // by plugin: what keeps its newest version from running
+  std::map<std::string, Consent> consents_;                // by plugin: what its newest version asks for beyond
+  std::set<std::string> falling_back_;                     // whose old version is being read, to come back
+  std::map<std::string, int> restarting_;                  // whose files are being read, to start again; how often
   std::map<std::string, Loop::TimerId> probation_clocks_;  // by plugin, of those whose running version is on probation
   std::optional<Error> safe_mode_;
   std::function<void()> safe_mode_left_;
@@ -203,7 +229,9 @@ class Supervisor : private SupervisedPlugin::Keeper {
   ConfigExchange exchange_;
   std::map<std::string, RateLimit> event_rates_;
   std::set<std::string> retiring_;  // of plugins_: stop, and are forgotten then
-  std::set<std::string> arriving_;  // enabled, and wait for one that is on its way out
+  std::set<std::string> arriving_;  // enabled, and wait for one that is on its way out, or for their files to be read
+  std::map<std::string, std::uint64_t> admitting_;  // of arriving_: whose files are being read, by which reading
+  std::uint64_t last_admitting_ = 0;
   std::map<std::string, std::unique_ptr<SupervisedPlugin>> plugins_;  // last: hosts end before what they use
   std::function<void()> on_stopped_;
   bool stopping_ = false;

@@ -149,7 +149,7 @@ TEST_CASE("a refused configuration or ABI is not tried again until an operator a
   CHECK(supervisor.subconnections().rows().at("shop").failure_reason == rig.plugin("shop").reason().code);
   CHECK_FALSE(rig.until([&] { return rig.plugin("shop").restarts() > 0; }, 300ms));
   CHECK(rig.until_state("quiet", PluginState::Ready));
-  REQUIRE(supervisor.restart("acme.shop"));
+  REQUIRE(rig.restarted("acme.shop"));
   CHECK(rig.until([&] { return rig.plugin("shop").restarts() == 1; }));
 }
 
@@ -160,11 +160,11 @@ TEST_CASE("a restart by the operator stops the host first and starts it at once"
   supervisor.start();
   REQUIRE(rig.until_state("shop", PluginState::Ready));
   const auto first = rig.plugin("shop").instance();
-  REQUIRE(supervisor.restart("acme.shop"));
+  REQUIRE(rig.restarted("acme.shop"));
   CHECK(rig.plugin("shop").state() == PluginState::Draining);
   REQUIRE(rig.until_state("shop", PluginState::Ready));
   CHECK(rig.plugin("shop").instance() != first);
-  CHECK(supervisor.restart("acme.other").error().code == "not_found");
+  CHECK(rig.restarted("acme.other").error().code == "not_found");
 }
 
 TEST_CASE("a missing host program is named, and tried again with backoff") {
@@ -186,19 +186,19 @@ TEST_CASE("a plugin that is refused on disk stands in the list with its sentence
   CHECK(contains(rig.plugin("shop").reason().message, "the plugin file is missing") == "the plugin file is missing");
   CHECK(supervisor.offers().size() == 1);
   CHECK(rig.until_state("quiet", PluginState::Ready));
-  CHECK(supervisor.restart("acme.shop").error().code == "plugin_missing");
+  CHECK(rig.restarted("acme.shop").error().code == "plugin_missing");
   CHECK(rig.plugin("shop").state() == PluginState::Refused);
 
   INFO("mended on disk, it is taken by a restart");
   testing::install(rig.folder.path() / "plugins", "acme.shop", "1.1.0", "shop");
-  REQUIRE(supervisor.restart("acme.shop"));
+  REQUIRE(rig.restarted("acme.shop"));
   CHECK(rig.until_state("shop", PluginState::Ready));
   REQUIRE(rig.cloud.offers.size() == 2);
   CHECK(rig.cloud.offers[1].version == "1.1.0");
 
   INFO("what is broken on disk does not end what runs");
   testing::install(rig.folder.path() / "plugins", "acme.shop", "1.2.0", "quiet");
-  CHECK(supervisor.restart("acme.shop").error().code == "service_claimed");
+  CHECK(rig.restarted("acme.shop").error().code == "service_claimed");
   CHECK(rig.plugin("shop").state() == PluginState::Ready);
 }
 
@@ -253,7 +253,7 @@ TEST_CASE("grants reach the host whose service they are for, also one that start
   SECTION("a revocation comes with its reason, and the grant is not given to the next host") {
     supervisor.revoke("shop", "removed");
     CHECK(contains(rig.echo("revoke"), R"("reason":"removed")") == R"("reason":"removed")");
-    REQUIRE(supervisor.restart("acme.shop"));
+    REQUIRE(rig.restarted("acme.shop"));
     REQUIRE(rig.until([&] { return rig.plugin("shop").restarts() == 1; }));
     REQUIRE(rig.until_state("shop", PluginState::Ready));
     CHECK(supervisor.subconnections().rows().at("shop").state == "stopped");
@@ -277,7 +277,7 @@ TEST_CASE("the counters of a service survive the death of its host") {
     CHECK(supervisor.subconnections().dropped("queue_full") == 3 * hosts);
     CHECK(supervisor.subconnections().dropped() == 7 * hosts);
     CHECK(supervisor.subconnections().buffer_full() == hosts);
-    REQUIRE(supervisor.restart("acme.shop"));
+    REQUIRE(rig.restarted("acme.shop"));
     REQUIRE(rig.until([&] { return row.state == "stopped"; }));
     CHECK(supervisor.subconnections().dropped() == 7 * hosts);
   }

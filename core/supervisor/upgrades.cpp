@@ -1,6 +1,9 @@
 // Which version of a plugin runs: the newer one on probation beside the old, and back again (sdk-10).
 #include <unistd.h>
 
+#include <algorithm>
+#include <cstring>
+
 #include "core/base/encoding.hpp"
 #include "core/base/log.hpp"
 #include "core/supervisor/supervisor.hpp"
@@ -10,20 +13,14 @@
 namespace hawser::supervisor {
 namespace {
 
-std::string joined(const std::vector<std::string>& parts) {
-  std::string text;
-  for (const auto& part : parts) text += (text.empty() ? "" : ", ") + part;
-  return text;
+bool is_good(const std::optional<FoundPlugin>& plugin, const VersionMark& mark) {
+  return plugin && !plugin->refusal && mark_of(*plugin) == mark;
 }
 
-json::Object look_answer(const char* state, const std::string& detail) {
-  auto answer = json::make_object();
-  answer->set("state", state);
-  answer->set("detail", detail);
-  return answer;
+bool is_older(const std::string& a, const std::string& b) {
+  const auto first = trust::Version::parse(a), second = trust::Version::parse(b);
+  return first && second && *first < *second;
 }
-
-bool same_version(const FoundPlugin& a, const FoundPlugin& b) { return mark_of(a) == mark_of(b); }
 
 }  // namespace
 
@@ -37,62 +34,102 @@ std::optional<Error> Supervisor::objection(const FoundPlugin& newest, const Vers
   if (rebuilt || settings_of(newest.id).permissions) return std::nullopt;  // a vendor's bench; the operator's own list
   const auto more = beyond(entry.permissions, newest.manifest->permissions);
   if (more.empty()) return std::nullopt;
-  return Error{"consent_needed", newest.version + " asks for more than " + entry.settled.version + " was granted: " +
-                                     joined(more) + "; hawserctl plugin consent " + newest.id + " agrees to it"};
+  return Error{"consent_needed", newest.version + " asks for more than " + entry.settled.version +
+                                     " was granted: " + joined(more) + "; hawserctl plugin consent " + newest.id + " " +
+                                     newest.version + " agrees to it"};
 }
 
 LookRequest Supervisor::look_request(const std::string& id) const {
-  const auto* known = versions_.find(id);
-  return {paths_.plugin_dir, id, known ? known->settled.version : "", trust_rules()};
+  LookRequest request{paths_.plugin_dir, id, "", "", trust_rules()};
+  if (const auto* known = versions_.find(id)) {
+    request.settled = known->settled.version;
+    request.trial = known->trial.version;
+  }
+  return request;
 }
 
-// Which of them is to run; a newer one begins its probation here.
-FoundPlugin Supervisor::select(Candidates candidates) {
+// Which of them is to run; a newer one does on probation.
+Supervisor::Choice Supervisor::select(Candidates candidates) {
   FoundPlugin& newest = candidates.newest;
   const std::string id = newest.id;
   waiting_.erase(id);
+  consents_.erase(id);
+  if (!versions_.find(id) && candidates.settled) {
+    spdlog::warn("{}: nobody remembers which version has proved itself, so the oldest, {}, counts as that", id,
+                 candidates.settled->version);
+    versions_.settle(*candidates.settled);
+    if (!versions_.find(id)) return {std::move(*candidates.settled), Standing::AsBefore};  // the book is full
+  }
   const auto* known = versions_.find(id);
-  if (!known) {
-    if (!newest.refusal) versions_.settle(newest);
-    return std::move(newest);
-  }
+  if (!known) return {std::move(newest), Standing::Settled};
   auto against = objection(newest, *known);
-  const bool way_back =
-      candidates.settled && !candidates.settled->refusal && mark_of(*candidates.settled) == known->settled;
-  if (!against) {
-    if (way_back) {
-      versions_.begin_trial(newest);
-    } else {
-      versions_.settle(newest);  // it is the settled one, or there is nothing to go back to
-    }
-    return std::move(newest);
+  if (against) {
+    if (against->code == "consent_needed")
+      consents_[id] = {newest.version, beyond(known->permissions, newest.manifest->permissions)};
+    return hold_back(std::move(candidates), std::move(*against), known->settled, known->trial);
   }
-  versions_.end_trial(id);
-  if (way_back) {
-    spdlog::warn("{}: {} runs on: {}", id, candidates.settled->version, against->message);
-    waiting_[id] = std::move(*against);
-    return std::move(*candidates.settled);
+  const bool way_back = is_good(candidates.settled, known->settled);
+  // Without one it is the settled one, or there is nothing to go back to.
+  return {std::move(newest), way_back ? Standing::OnTrial : Standing::Settled};
+}
+
+// What runs in the newest one's stead: the one on probation, which is not to blame, or the one that has proved itself.
+Supervisor::Choice Supervisor::hold_back(Candidates candidates, Error against, const VersionMark& settled,
+                                         const VersionMark& trial) {
+  FoundPlugin& newest = candidates.newest;
+  const bool tried = is_good(candidates.trial, trial);
+  if (tried || is_good(candidates.settled, settled)) {
+    FoundPlugin& stays = tried ? *candidates.trial : *candidates.settled;
+    spdlog::warn("{}: {} runs on: {}", newest.id, stays.version, against.message);
+    waiting_[newest.id] = std::move(against);
+    return {std::move(stays), tried ? Standing::OnTrial : Standing::TrialOver};
   }
-  if (against->code != "put_back") newest.refusal = std::move(against);
-  return std::move(newest);  // one that failed, too, where there is nothing else
+  if (against.code != "put_back") newest.refusal = std::move(against);
+  return {std::move(newest), Standing::TrialOver};  // one that failed, too, where there is nothing else
+}
+
+void Supervisor::note(const Choice& choice) {
+  switch (choice.standing) {
+    case Standing::AsBefore:
+      return;
+    case Standing::Settled:
+      return versions_.settle(choice.plugin);
+    case Standing::OnTrial:
+      return versions_.begin_trial(choice.plugin);
+    case Standing::TrialOver:
+      return versions_.end_trial(choice.plugin.id);
+  }
+}
+
+// Nothing is handed over to an older version, which cannot know how the newer one writes.
+bool Supervisor::takes_over(const FoundPlugin& plugin) const {
+  const auto* known = versions_.find(plugin.id);
+  return !known || !versions_.on_trial(plugin) || !is_older(plugin.version, known->settled.version);
 }
 
 // The new version takes the old one's place, now if a host runs and is to.
-void Supervisor::change_version(SupervisedPlugin& plugin, FoundPlugin fresh) {
-  const std::string before = plugin.found().version;
-  const bool changed = !same_version(plugin.found(), fresh) || plugin.found().refusal;
+void Supervisor::change_version(SupervisedPlugin& plugin, Choice choice) {
+  const FoundPlugin& old = plugin.found();
+  const FoundPlugin& fresh = choice.plugin;
+  const std::string before = old.version;
+  const bool changed = mark_of(old) != mark_of(fresh) || old.refusal;
   for (const auto& service : fresh.manifest->services) {
     if (!book_.find(service.name)) book_.add(plugin.id(), service.name);
   }
-  // One on probation saves nothing: what the version before it saved is needed, should that one come back.
-  const bool hand_over = changed && before != fresh.version && probation_clocks_.count(plugin.id()) == 0;
-  plugin.renew(std::move(fresh));
+  // One on probation leaves nothing: what the version before it left is needed, should that one come back.
+  const auto* known = versions_.find(plugin.id());
+  const bool leaves = changed && before != fresh.version && known && known->settled == mark_of(old);
+  const Leaving leaving = !leaves                         ? Leaving::Nothing
+                          : is_older(before, fresh.version) ? Leaving::StateAndHandover
+                                                            : Leaving::State;
+  note(choice);
+  plugin.renew(std::move(choice.plugin));
   forget_probation(plugin.id());
   if (changed) cloud_.set_offers(offers());
   if (changed && versions_.on_trial(plugin.found()))
     tell_upgrade("upgraded", plugin.id() + " " + plugin.found().version + " takes the place of " + before +
                                  ", on probation for " + in_words(settings_.probation));
-  plugin.restart(hand_over);
+  plugin.restart(leaving);
 }
 
 void Supervisor::tell_upgrade(const char* reason, const std::string& words) {
@@ -118,114 +155,61 @@ void Supervisor::watch_probation(SupervisedPlugin& plugin) {
 }
 
 void Supervisor::end_probation(SupervisedPlugin& plugin) {
-  if (!versions_.on_trial(plugin.found())) return;
+  if (!versions_.on_trial(plugin.found()) || falling_back_.count(plugin.id()) > 0) return;
   if (plugin.state() != PluginState::Ready && plugin.state() != PluginState::Degraded) return watch_probation(plugin);
   forget_probation(plugin.id());
   versions_.settle(plugin.found());
-  const auto file = policies_.state_folder(plugin.id()) / control::kHandoverFile;
-  if (::unlink(file.c_str()) != 0 && errno != ENOENT) spdlog::warn("{}: cannot remove {}", plugin.id(), file.string());
+  forget_saved(plugin.id());
   tell_upgrade("upgraded", plugin.id() + " " + plugin.found().version + " has stood its probation");
 }
 
-// Its host ended unasked on probation. Not from inside that host's own call.
+// What the version before had left, for this one and for its own return.
+void Supervisor::forget_saved(const std::string& id) {
+  for (const char* name : {control::kHandoverFile, control::kStateBeforeFile}) {
+    const auto file = policies_.state_folder(id) / name;
+    if (::unlink(file.c_str()) != 0 && errno != ENOENT)
+      spdlog::warn("{}: cannot remove {}: {}", id, file.string(), std::strerror(errno));
+  }
+}
+
+// Its host ended unasked on probation: the old version is read, and then comes back.
 void Supervisor::fail_probation(const std::string& id, const Error& why) {
+  const auto found = plugins_.find(id);
+  if (stopping_ || found == plugins_.end() || retiring_.count(id) > 0) return;
+  if (!versions_.on_trial(found->second->found()) || !falling_back_.insert(id).second) return;
+  forget_probation(id);
+  LookRequest request = look_request(id);
+  request.only_settled = true;
+  const VersionMark failed = mark_of(found->second->found());
+  look_.ask_in_any_case(std::move(request), [this, id, failed, why](Candidates candidates) {
+    falling_back_.erase(id);
+    put_back(id, failed, why, std::move(candidates));
+  });
+}
+
+void Supervisor::put_back(const std::string& id, const VersionMark& failed, const Error& why, Candidates candidates) {
   const auto found = plugins_.find(id);
   if (stopping_ || found == plugins_.end() || retiring_.count(id) > 0) return;
   SupervisedPlugin& plugin = *found->second;
   const auto* entry = versions_.find(id);
-  if (!entry || !versions_.on_trial(plugin.found())) return;
-  const std::string failed = plugin.found().version;
-  forget_probation(id);
-  FoundPlugin old = find_version(paths_.plugin_dir, id, entry->settled.version, trust_rules());
+  if (!entry || mark_of(plugin.found()) != failed || !versions_.on_trial(plugin.found())) return;
+  if (!candidates.settled) return watch_probation(plugin);  // nobody could read now; its next end brings it here again
+  FoundPlugin& old = *candidates.settled;
   if (old.refusal || mark_of(old) != entry->settled) {
-    spdlog::error("{}: {} failed its probation, and {} cannot come back: {}", id, failed, entry->settled.version,
-                  old.refusal ? old.refusal->message : "its file is another one");
-    return versions_.settle(plugin.found());
+    spdlog::error("{}: {} failed its probation, and {} cannot come back: {}", id, failed.version,
+                  entry->settled.version, old.refusal ? old.refusal->message : "its file is another one");
+    versions_.settle(plugin.found());
+    forget_saved(id);  // it may have been this that it could not take
+    if (!plugin.pid()) plugin.restart();
+    return;
   }
   versions_.fail_trial(id, why.message);
-  const std::string words =
-      id + " " + failed + " failed its probation, and " + old.version + " runs again: " + why.message;
-  tell_upgrade("put_back", words);
+  tell_upgrade("put_back",
+               id + " " + failed.version + " failed its probation, and " + old.version + " runs again: " + why.message);
   quarantine_.release(id);
-  waiting_[id] = Error{"put_back", failed + " failed its probation: " + why.message +
+  waiting_[id] = Error{"put_back", failed.version + " failed its probation: " + why.message +
                                        "; a newer version, or hawserctl plugin release " + id + " tries again"};
-  change_version(plugin, std::move(old));
-}
-
-json::Object Supervisor::with_versions(const std::string& id, json::Object answer) const {
-  auto keep = json::make_array();
-  if (const auto* entry = versions_.find(id)) {
-    keep->add(entry->settled.version);
-    if (!entry->trial.version.empty()) keep->add(entry->trial.version);
-  }
-  answer->set("keep", keep);
-  return answer;
-}
-
-// Of a plugin that is not enabled.
-json::Object Supervisor::look_without(const std::string& id) {
-  if (trust::wanted_version(paths_.plugin_dir / id))
-    return look_answer("not_enabled", "It is not enabled; hawserctl plugin enable " + id + " lets it run.");
-  versions_.forget(id);
-  return look_answer("not_enabled", "It is not installed and not enabled.");
-}
-
-void Supervisor::look(const std::string& id, const Looked& done) {
-  if (!trust::is_plugin_id(id))
-    return done(Error{"bad_request", "\"" + printable(id, 80) + "\" is no plugin id, as in \"acme.shell\""});
-  if (plugins_.count(id) == 0 || retiring_.count(id) > 0) return done(with_versions(id, look_without(id)));
-  const bool asked = look_.ask(look_request(id), [this, id, done](Candidates candidates) {
-    done(with_versions(id, take_look(id, std::move(candidates))));
-  });
-  if (!asked) done(Error{"too_many_requests", "too many plugins are being looked at; try again"});
-}
-
-json::Object Supervisor::take_look(const std::string& id, Candidates candidates) {
-  const auto found = plugins_.find(id);
-  if (found == plugins_.end() || retiring_.count(id) > 0 || stopping_) return look_without(id);
-  SupervisedPlugin& plugin = *found->second;
-  const std::string before = plugin.found().version;
-  FoundPlugin fresh = choose(std::move(candidates));
-  if (fresh.refusal)
-    return look_answer("refused", fresh.refusal->message + (plugin.pid() ? "; what runs goes on running." : "."));
-  if (!plugin.found().refusal && same_version(plugin.found(), fresh)) {
-    const auto waits = waiting_.find(id);
-    if (waits == waiting_.end()) return look_answer("unchanged", "The agent runs this version already.");
-    return look_answer(waits->second.code == "consent_needed" ? "waits_for_consent" : "refused",
-                       before + " runs on: " + waits->second.message + ".");
-  }
-  if (const auto* kept = isolation_of(fresh, plugin.settings()))
-    return look_answer("refused", "It is in quarantine: " + kept->why);
-  if (plugin.state() == PluginState::Held) {
-    plugin.renew(std::move(fresh));
-    cloud_.set_offers(offers());
-    return look_answer("held", "It starts when safe mode is over.");
-  }
-  change_version(plugin, std::move(fresh));
-  if (!versions_.on_trial(plugin.found())) return look_answer("started", "The agent runs it now.");
-  return look_answer("upgrading", "The agent runs it on probation for " + in_words(settings_.probation) + "; " +
-                                      before + " comes back should it fail.");
-}
-
-void Supervisor::consent(const std::string& id, const Looked& done) {
-  if (plugins_.count(id) == 0 || retiring_.count(id) > 0)
-    return done(
-        Error{"not_found", "no plugin \"" + printable(id, 80) + "\" is enabled; plugin list shows those that are"});
-  const bool asked = look_.ask(look_request(id), [this, id, done](Candidates candidates) {
-    const auto* entry = versions_.find(id);
-    const auto against = entry ? objection(candidates.newest, *entry) : std::nullopt;
-    if (!against || against->code != "consent_needed")
-      return done(Error{"bad_request", "no version of " + id + " waits for consent, and nothing was done"});
-    spdlog::info("{}: consent is given: {}", id, against->message);
-    versions_.consent(id, *candidates.newest.manifest);
-    done(with_versions(id, take_look(id, std::move(candidates))));
-  });
-  if (!asked) done(Error{"too_many_requests", "too many plugins are being looked at; try again"});
-}
-
-const Error* Supervisor::waiting(const std::string& id) const {
-  const auto found = waiting_.find(id);
-  return found == waiting_.end() ? nullptr : &found->second;
+  change_version(plugin, {std::move(old), Standing::AsBefore});
 }
 
 }  // namespace hawser::supervisor

@@ -93,6 +93,12 @@ std::vector<std::string> beyond(const std::set<std::string>& known, const std::v
   return more;
 }
 
+std::string joined(const std::vector<std::string>& parts) {
+  std::string text;
+  for (const auto& part : parts) text += (text.empty() ? "" : ", ") + part;
+  return text;
+}
+
 VersionBook::VersionBook(std::filesystem::path file) : file_(std::move(file)) { read(); }
 
 void VersionBook::read() {
@@ -113,8 +119,8 @@ void VersionBook::read() {
   }
   if (!fault.empty())
     spdlog::warn(
-        "{} is damaged ({}): what cannot be read there is forgotten, and the versions on disk run without a "
-        "way back",
+        "{} is damaged ({}): what cannot be read there is forgotten, and of each plugin the oldest version counts as "
+        "the one that has proved itself",
         file_.string(), fault);
 }
 

@@ -41,7 +41,7 @@ class VersionBook {
     std::vector<Failure> failures;      // oldest first
   };
 
-  // A file that is damaged counts as none, with a warning: the version on disk is the first then.
+  // A file that is damaged counts as none, with a warning: of each plugin the oldest version on disk is the first then.
   explicit VersionBook(std::filesystem::path file);
 
   const Entry* find(const std::string& plugin) const;  // null: no version has run yet
@@ -68,5 +68,7 @@ class VersionBook {
 // What `asked` holds beyond `known`, in its own words. A larger number of state: and threads: is more; action:* is
 // every action.
 std::vector<std::string> beyond(const std::set<std::string>& known, const std::vector<config::Permission>& asked);
+
+std::string joined(const std::vector<std::string>& parts);  // "exec, threads:3"
 
 }  // namespace hawser::supervisor

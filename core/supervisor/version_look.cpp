@@ -3,6 +3,7 @@
 #include <system_error>
 
 #include "core/base/quiet_thread.hpp"
+#include "core/trust/versions.hpp"
 
 namespace hawser::supervisor {
 namespace {
@@ -16,6 +17,19 @@ Candidates unreadable(const std::string& id, const std::string& why) {
   return candidates;
 }
 
+// A newer one must not pass for one that has proved itself. Nothing where the wanted one is the oldest.
+std::optional<FoundPlugin> oldest_good(const LookRequest& request, const std::string& wanted) {
+  if (!trust::is_plugin_id(request.id)) return std::nullopt;
+  const auto versions = trust::installed_versions(request.plugin_dir / request.id);
+  if (!versions) return std::nullopt;
+  for (const auto& version : *versions) {
+    if (version.text() == wanted) break;
+    std::optional<FoundPlugin> found = find_version(request.plugin_dir, request.id, version.text(), request.rules);
+    if (!found->refusal) return found;
+  }
+  return std::nullopt;
+}
+
 // The thread's door: no exception passes.
 Candidates read_safely(const LookRequest& request) {
   try {
@@ -27,10 +41,25 @@ Candidates read_safely(const LookRequest& request) {
 
 }  // namespace
 
+void read_others(const LookRequest& request, Candidates& candidates) {
+  const std::string& newest = candidates.newest.version;
+  const auto find = [&request](const std::string& version) {
+    return find_version(request.plugin_dir, request.id, version, request.rules);
+  };
+  if (request.settled.empty()) candidates.settled = oldest_good(request, newest);
+  if (!request.settled.empty() && newest != request.settled) candidates.settled = find(request.settled);
+  if (!request.trial.empty() && newest != request.trial) candidates.trial = find(request.trial);
+}
+
 Candidates read_candidates(const LookRequest& request) {
-  Candidates candidates{find_version(request.plugin_dir, request.id, "", request.rules), {}};
-  if (!request.settled.empty() && candidates.newest.version != request.settled)
+  Candidates candidates;
+  candidates.newest.id = request.id;
+  if (request.only_settled) {
     candidates.settled = find_version(request.plugin_dir, request.id, request.settled, request.rules);
+    return candidates;
+  }
+  candidates.newest = find_version(request.plugin_dir, request.id, "", request.rules);
+  read_others(request, candidates);
   return candidates;
 }
 
@@ -41,9 +70,14 @@ VersionLook::~VersionLook() {
 
 bool VersionLook::ask(LookRequest request, Done done) {
   if (waiting_.size() >= kWaitingMax) return false;
+  ask_in_any_case(std::move(request), std::move(done));
+  return true;
+}
+
+void VersionLook::ask_in_any_case(LookRequest request, Done done) {
+  request.rules.ending = &ending_;
   waiting_.push_back({std::move(request), std::move(done)});
   if (waiting_.size() == 1) begin();
-  return true;
 }
 
 void VersionLook::begin() {

@@ -48,20 +48,21 @@ void Supervisor::report_release(const std::string& id, const std::string& why) {
   cloud_.report({"quarantine", "", "released", id + " is let out of quarantine: " + why});
 }
 
-Status Supervisor::release(const std::string& id) {
+void Supervisor::release(const std::string& id, const Answered& done) {
   const bool was_kept = quarantine_.release(id);
   const bool had_failed = versions_.forgive(id);
   const auto found = plugins_.find(id);
   if (was_kept) report_release(id, "by the operator");
   if (found == plugins_.end() || retiring_.count(id) > 0) {
-    if (was_kept) return ok();
-    return Error{"not_found", "no plugin \"" + printable(id, 80) + "\" is enabled; plugin list shows those that are"};
+    if (was_kept) return done(ok());
+    return done(
+        Error{"not_found", "no plugin \"" + printable(id, 80) + "\" is enabled; plugin list shows those that are"});
   }
   const PluginState state = found->second->state();
   if (!was_kept && !had_failed && state != PluginState::Quarantined && state != PluginState::Held)
-    return Error{"bad_request", id + " is " + std::string(name_of(state)) +
-                                    ", not in quarantine, and nothing was done; plugin restart starts it anew"};
-  return restart(id);
+    return done(Error{"bad_request", id + " is " + std::string(name_of(state)) +
+                                         ", not in quarantine, and nothing was done; plugin restart starts it anew"});
+  restart(id, done);
 }
 
 std::vector<std::string> Supervisor::release_all() {
@@ -72,7 +73,9 @@ std::vector<std::string> Supervisor::release_all() {
   leave_safe_mode("by the operator");
   for (const auto& id : released) {
     if (plugins_.at(id)->state() != PluginState::Quarantined) continue;
-    if (const auto status = release(id); !status) spdlog::warn("{}", status.error().message);
+    release(id, [](const Status& status) {
+      if (!status) spdlog::warn("{}", status.error().message);
+    });
   }
   return released;
 }

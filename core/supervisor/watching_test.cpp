@@ -122,7 +122,7 @@ TEST_CASE("[iso-5] five failures in ten minutes mean quarantine, which outlives 
   CHECK(has(told(rig, "quarantine", "quarantined"), "acme.shop is in quarantine: it failed 5 times"));
   CHECK(supervisor->subconnections().rows().at("shop").failure_reason == "quarantined");
   CHECK_FALSE(rig.until([&] { return rig.plugin("shop").restarts() > 4; }, 300ms));
-  CHECK(supervisor->restart("acme.shop").error().code == "quarantined");
+  CHECK(rig.restarted("acme.shop").error().code == "quarantined");
 
   rig.supervisor.reset();
   SECTION("the next run of the agent holds it") {
@@ -133,16 +133,16 @@ TEST_CASE("[iso-5] five failures in ten minutes mean quarantine, which outlives 
     CHECK(rig.until_state("quiet", PluginState::Ready));
     SECTION("until the operator releases it") {
       rig.cloud.events.clear();
-      REQUIRE(supervisor->release("acme.shop"));
+      REQUIRE(rig.released("acme.shop"));
       CHECK(rig.plugin("shop").state() == PluginState::Starting);
       CHECK(has(told(rig, "quarantine", "released"), "by the operator"));
-      CHECK(supervisor->release("acme.quiet").error().code == "bad_request");
-      CHECK(supervisor->release("acme.other").error().code == "not_found");
+      CHECK(rig.released("acme.quiet").error().code == "bad_request");
+      CHECK(rig.released("acme.other").error().code == "not_found");
       REQUIRE(rig.until_state("shop", PluginState::Quarantined));  // it gets five new chances
     }
     SECTION("until all are released") {
       CHECK(supervisor->release_all() == std::vector<std::string>{"acme.shop"});
-      CHECK(rig.plugin("shop").state() == PluginState::Starting);
+      CHECK(rig.until_state("shop", PluginState::Starting));
     }
     SECTION("until it has another configuration, live") {
       rig.settings.plugins["acme.shop"].config = json::parse_object(R"({"behave":"good"})").value();
@@ -192,7 +192,7 @@ TEST_CASE("[ops-6] in safe mode no plugin runs until it is released") {
   CHECK(supervisor.subconnections().rows().at("shop").failure_reason == "safe_mode");
   CHECK_FALSE(rig.until([&] { return rig.plugin("shop").pid().has_value(); }, 200ms));
   SECTION("one by one, to find the culprit") {
-    REQUIRE(supervisor.release("acme.shop"));
+    REQUIRE(rig.released("acme.shop"));
     CHECK(rig.until_state("shop", PluginState::Ready));
     CHECK(rig.plugin("quiet").state() == PluginState::Held);
     CHECK(supervisor.safe_mode());

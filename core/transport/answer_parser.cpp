@@ -50,7 +50,9 @@ Error AnswerParser::bad(const std::string& what) const {
   return {"bad_response", what + ": \"" + printable(sample_, kSampleBytes) + "\""};
 }
 
-Error AnswerParser::body_too_large() const { return bad("a body over " + std::to_string(body_limit() / 1024) + " KiB"); }
+Error AnswerParser::body_too_large() const {
+  return bad("a body over " + std::to_string(body_limit() / 1024) + " KiB");
+}
 
 Status AnswerParser::add_body(std::string_view bytes) {
   if (bytes.size() > body_limit() - body_bytes_) return body_too_large();

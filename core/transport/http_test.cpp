@@ -155,6 +155,26 @@ TEST_CASE("an end in the middle of an answer is peer_closed and says whether any
   CHECK(parsed({kOk + "Transfer-Encoding: chunked\r\n\r\n5\r\nHello\r\n"}, true) == middle);
 }
 
+TEST_CASE("[sdk-10] a large body goes to a sink as it comes, up to its limit; other answers are kept as usual") {
+  const std::string large(200'000, 'x');
+  const auto got = [&](std::size_t limit, const std::string& answer) {
+    std::string body;
+    AnswerParser parser([&](std::string_view bytes) { return body += bytes, ok(); }, limit);
+    Result<bool> done = false;
+    for (std::size_t at = 0; done && at < answer.size(); at += 7'000) done = parser.feed(answer.substr(at, 7'000));
+    if (!done) return done.error().code + ": " + done.error().message.substr(0, 19);
+    return std::to_string(parser.take_answer().status) + " " + std::to_string(body.size());
+  };
+  const std::string counted = kOk + "Content-Length: 200000\r\n\r\n" + large;
+  const std::string chunked = kOk + "Transfer-Encoding: chunked\r\n\r\n30d40\r\n" + large + "\r\n0\r\n\r\n";
+  for (const std::string& answer : {counted, chunked}) {
+    CHECK(got(200'000, answer) == "200 200000");
+    CHECK(got(199'999, answer) == "bad_response: a body over 195 KiB");
+  }
+  CHECK(got(199'999, kOk + "\r\n" + large) == "bad_response: a body over 195 KiB");
+  CHECK(got(200'000, "HTTP/1.1 404 Not Found\r\nContent-Length: 3\r\n\r\nabc") == "404 0");
+}
+
 TEST_CASE("headers are found by lower-case name, and only when they stand once") {
   AnswerParser parser(AnswerParser::Want::Answer);
   REQUIRE(parser.feed(kOk + "Hawser-Nonce: abc\r\nX-Two: 1\r\nx-two: 2\r\nContent-Length: 0\r\n\r\n"));

@@ -28,11 +28,6 @@ Error failure(const std::string& doing, const fs::path& path) {
           "cannot " + doing + " " + path.string() + ": " + std::strerror(number) + (rights ? "; run it as root" : "")};
 }
 
-Status sync_folder(const fs::path& folder) {
-  const Descriptor opened(::open(folder.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
-  return opened && ::fsync(opened.get()) == 0 ? ok() : Status(failure("sync", folder));
-}
-
 // A folder of its own for what is under way, gone with this object.
 class Workshop {
  public:
@@ -108,8 +103,9 @@ Error in_terms_of(const fs::path& bundle, const fs::path& workshop, Error error)
 Result<Installed> prepare_in(const fs::path& bundle, const Workshop& workshop, const TrustStore& store, Time now,
                              bool development_mode) {
   auto made = prepare(bundle, workshop.path(), store, now, development_mode);
-  if (!made) return in_terms_of(bundle, workshop.path(), made.error());
-  return made;
+  if (made) return made;
+  if (made.error().code == "io_error") return made.error();  // no fault of the bundle
+  return in_terms_of(bundle, workshop.path(), made.error());
 }
 
 // What stands at the place already: the same, something else, or rubbish.

@@ -138,14 +138,15 @@ Result<std::string> read_whole(const Descriptor& file, const std::string& name, 
   return content;
 }
 
-Result<std::string> sha256_of(const Descriptor& file, const std::string& name) {
+Result<std::string> sha256_of(const Descriptor& file, const std::string& name, const std::atomic<bool>* ending) {
   const std::unique_ptr<EVP_MD_CTX, void (*)(EVP_MD_CTX*)> hash(EVP_MD_CTX_new(), EVP_MD_CTX_free);
   bool good = hash && EVP_DigestInit_ex(hash.get(), EVP_sha256(), nullptr) == 1;
   const auto status = read_through(file, name, [&](std::string_view piece) {
     good = good && EVP_DigestUpdate(hash.get(), piece.data(), piece.size()) == 1;
-    return good;
+    return good && !(ending && *ending);
   });
   if (!status) return status.error();
+  if (ending && *ending) return Error{"canceled", name + " is not checked: the agent is stopping"};
   std::string digest(32, '\0');
   if (!good || EVP_DigestFinal_ex(hash.get(), reinterpret_cast<unsigned char*>(digest.data()), nullptr) != 1)
     return refuse(name + " cannot be checked: the system's OpenSSL has no SHA-256");

@@ -2,6 +2,7 @@
 
 #include <sys/stat.h>
 
+#include <atomic>
 #include <cstdint>
 #include <filesystem>
 #include <map>
@@ -36,6 +37,8 @@ Status check_owner(const struct stat& about, const std::filesystem::path& path, 
 
 // From its beginning, whatever was read before; `name` is for the sentence.
 Result<std::string> read_whole(const Descriptor& file, const std::string& name, std::size_t bytes_max);
-Result<std::string> sha256_of(const Descriptor& file, const std::string& name);  // 64 hexadecimal digits
+// 64 hexadecimal digits. Error "canceled" as soon as `ending`, where there is one, is true.
+Result<std::string> sha256_of(const Descriptor& file, const std::string& name,
+                              const std::atomic<bool>* ending = nullptr);
 
 }  // namespace hawser::trust

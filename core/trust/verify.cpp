@@ -65,13 +65,13 @@ Status check_place(const Manifest& manifest, const fs::path& folder) {
 }
 
 Status check_file(const std::string& name, const std::string& path, const Descriptor& file, const Manifest& manifest,
-                  const TrustStore& store) {
+                  const TrustStore& store, const std::atomic<bool>* ending) {
   const auto listed = manifest.files.find(name);
   if (listed == manifest.files.end())
     return refuse(path +
                   " is not among the files of manifest.json, so nobody signed it; remove it, or have the plugin "
                   "packed and signed with it");
-  const auto digest = sha256_of(file, path);
+  const auto digest = sha256_of(file, path, ending);
   if (!digest) return digest.error();
   if (*digest != listed->second)
     return refuse(path + " is not the file that was signed: its sha256 is " + *digest + ", manifest.json says " +
@@ -82,7 +82,8 @@ Status check_file(const std::string& name, const std::string& path, const Descri
   return ok();
 }
 
-Status check_files(const OpenFiles& files, const fs::path& folder, const Manifest& manifest, const TrustStore& store) {
+Status check_files(const OpenFiles& files, const fs::path& folder, const Manifest& manifest, const TrustStore& store,
+                   const std::atomic<bool>* ending) {
   for (const auto& [name, digest] : manifest.files) {
     if (files.count(name) == 0)
       return refuse((folder / name).string() +
@@ -90,8 +91,8 @@ Status check_files(const OpenFiles& files, const fs::path& folder, const Manifes
   }
   for (const auto& [name, file] : files) {
     if (name == kManifestFile || name == kSignatureFile) continue;
-    if (auto status = check_file(name, printable((folder / name).string(), 512), file, manifest, store); !status)
-      return status;
+    const std::string path = printable((folder / name).string(), 512);
+    if (auto status = check_file(name, path, file, manifest, store, ending); !status) return status;
   }
   if (files.count(kLibraryFile) == 0)
     return Error{"plugin_missing", (folder / kLibraryFile).string() + " is not there; install the plugin again"};
@@ -132,7 +133,8 @@ Result<SignedManifest> read_signed(const OpenFiles& files, const fs::path& folde
 
 }  // namespace
 
-Result<VerifiedPlugin> verify_plugin(const fs::path& named, const TrustStore& store, Time now) {
+Result<VerifiedPlugin> verify_plugin(const fs::path& named, const TrustStore& store, Time now,
+                                     const std::atomic<bool>* ending) {
   const fs::path folder = named.has_filename() ? named : named.parent_path();  // "x/" would follow a link x
   auto files = open_folder(folder);
   if (!files) return files.error();
@@ -141,7 +143,7 @@ Result<VerifiedPlugin> verify_plugin(const fs::path& named, const TrustStore& st
   if (!read) return read.error();
   const Manifest& manifest = read->manifest;
   if (const auto status = check_place(manifest, folder); !status) return status.error();
-  if (const auto status = check_files(*files, folder, manifest, store); !status) return status.error();
+  if (const auto status = check_files(*files, folder, manifest, store, ending); !status) return status.error();
   if (const auto status = check_config_schema_in(*files, folder); !status) return status.error();
   return VerifiedPlugin{manifest, read->key->key.id, read->key->file, "sha256:" + manifest.files.at(kLibraryFile),
                         std::move(files->at(kLibraryFile))};

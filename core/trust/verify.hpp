@@ -1,5 +1,6 @@
 #pragma once
 
+#include <atomic>
 #include <filesystem>
 #include <string>
 
@@ -21,8 +22,9 @@ struct VerifiedPlugin {
 
 // Whether a folder <id>/<version>/ is a plugin that a trusted key signed: owner and mode of each file, the signature of
 // manifest.json, what that key may sign and until when, what is revoked, and the digest of every file. Nothing of the
-// plugin is run. The Error is one sentence that names the rule and what to do; its code is signature_refused, or that
-// of read_manifest(). Blocks on the disk only; any thread.
-Result<VerifiedPlugin> verify_plugin(const std::filesystem::path& folder, const TrustStore& store, Time now);
+// plugin is run. The Error is one sentence that names the rule and what to do; its code is signature_refused, that of
+// read_manifest(), or "canceled" once `ending` is true. Blocks on the disk only; any thread.
+Result<VerifiedPlugin> verify_plugin(const std::filesystem::path& folder, const TrustStore& store, Time now,
+                                     const std::atomic<bool>* ending = nullptr);
 
 }  // namespace hawser::trust

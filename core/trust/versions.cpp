@@ -1,6 +1,11 @@
 #include "core/trust/versions.hpp"
 
+#include <fcntl.h>
+#include <unistd.h>
+
 #include <algorithm>
+#include <cerrno>
+#include <cstring>
 
 #include "core/base/files.hpp"
 
@@ -43,15 +48,21 @@ Result<Version> wanted_version(const fs::path& home) {
   return std::move(versions->back());
 }
 
+Status sync_folder(const fs::path& folder) {
+  const Descriptor opened(::open(folder.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+  if (opened && ::fsync(opened.get()) == 0) return ok();
+  return Error{"io_error", "cannot sync " + folder.string() + ": " + std::strerror(errno)};
+}
+
 Status want_version(const fs::path& home, const Version& version) {
   const auto versions = installed_versions(home);
   if (!versions) return versions.error();
   const fs::path file = home / kWantedFile;
   if (!versions->empty() && version < versions->back()) return write_file_atomically(file, version.text() + "\n", 0644);
   std::error_code problem;
-  fs::remove(file, problem);
+  const bool gone = fs::remove(file, problem);
   if (problem) return Error{"io_error", "cannot remove " + file.string() + ": " + problem.message()};
-  return ok();
+  return gone ? sync_folder(home) : ok();
 }
 
 }  // namespace hawser::trust

@@ -19,7 +19,11 @@ Result<std::vector<Version>> installed_versions(const std::filesystem::path& hom
 // remedy when there is none.
 Result<Version> wanted_version(const std::filesystem::path& home);
 
-// Makes `version` the wanted one: the file is written where a newer one stands beside it, else removed.
+// Makes `version` the wanted one, also after a power cut: the file is written where a newer one stands beside it, else
+// removed.
 Status want_version(const std::filesystem::path& home, const Version& version);
+
+// What was made, renamed or removed in it is on the disk.
+Status sync_folder(const std::filesystem::path& folder);
 
 }  // namespace hawser::trust

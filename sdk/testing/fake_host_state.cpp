@@ -48,22 +48,31 @@ hws_status FakeHostTables::state_each(hws_ctx* handle, hws_str prefix, hws_statu
 
 hws_status FakeHostTables::state_put(hws_ctx* handle, const hws_kv* changes, std::size_t count,
                                      void (*done)(void*, hws_status), void* user) {
+  return state_change(handle, changes, count, nullptr, 0, done, user);
+}
+
+hws_status FakeHostTables::state_change(hws_ctx* handle, const hws_kv* changes, std::size_t count,
+                                        const hws_str* removed, std::size_t removed_count,
+                                        void (*done)(void*, hws_status), void* user) {
   FakeHost& host = of(handle);
   if (host.wrong_thread("state put")) return HWS_E_THREAD;
   ++host.effects;
-  if (!changes || count == 0 || count > kKeysMax) return host.invalid("state put", "no changes, or more than 1024");
+  if ((!changes && count > 0) || (!removed && removed_count > 0) || count + removed_count == 0 || count > kKeysMax ||
+      removed_count > kKeysMax)
+    return host.invalid("state put", "no changes, or more than 1024");
   auto next = host.state_now_;
   std::set<std::string> keys;
+  constexpr const char* kWrong = "a key of another length than 1 to 128 bytes or there twice, or a value over 64 KiB";
   for (std::size_t i = 0; i < count; ++i) {
     const auto& [key, value] = changes[i];
     if (key.len == 0 || key.len > kKeyBytesMax || value.len > kValueBytesMax || !keys.insert(text(key)).second)
-      return host.invalid("state put",
-                          "a key of another length than 1 to 128 bytes or there twice, or a value over 64 KiB");
-    if (value.ptr) {
-      next[text(key)] = text(value);
-    } else {
-      next.erase(text(key));
-    }
+      return host.invalid("state put", kWrong);
+    next[text(key)] = text(value);
+  }
+  for (std::size_t i = 0; i < removed_count; ++i) {
+    if (removed[i].len == 0 || removed[i].len > kKeyBytesMax || !keys.insert(text(removed[i])).second)
+      return host.invalid("state put", kWrong);
+    next.erase(text(removed[i]));
   }
   if (next.size() > kKeysMax || bytes_of(next) > kStateBytesMax || host.state_full) return HWS_E_NOMEM;
   host.state_now_ = next;

@@ -44,6 +44,8 @@ struct FakeHostTables {
   static hws_status state_each(hws_ctx*, hws_str prefix, hws_status (*visit)(void*, hws_str, hws_str), void* user);
   static hws_status state_put(hws_ctx*, const hws_kv* changes, std::size_t count, void (*done)(void*, hws_status),
                               void* user);
+  static hws_status state_change(hws_ctx*, const hws_kv* changes, std::size_t count, const hws_str* removed,
+                                 std::size_t removed_count, void (*done)(void*, hws_status), void* user);
   static hws_status set_metric(hws_ctx*, std::int32_t kind, hws_str name, hws_str unit, double value,
                                const hws_kv* attributes, std::size_t count);
 

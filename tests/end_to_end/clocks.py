@@ -8,6 +8,7 @@ import tarfile
 import basics
 
 CLOCK = "com.acme.clock"
+LOCK = ".hawser-lock"  # stays in the plugins' folder
 
 
 class Vendor:
@@ -112,7 +113,10 @@ class Bench:
         return sorted(path.name for path in home.iterdir() if path.is_dir()) if home.exists() else []
 
     def leftovers(self):
-        return [path.name for path in self.plugins.iterdir() if path.name.startswith(".")]
+        return [path.name for path in self.plugins.iterdir() if path.name.startswith(".") and path.name != LOCK]
+
+    def is_empty(self):
+        return [path.name for path in self.plugins.iterdir() if path.name != LOCK] == []
 
     def events(self):
         """What history tells of plugins: (reason, detail)."""

@@ -8,7 +8,7 @@ import tarfile
 
 import basics
 import pytest
-from clocks import CLOCK, Bench
+from clocks import CLOCK, LOCK, Bench
 
 
 NO_LEAK_CHECK = {**os.environ, "ASAN_OPTIONS": "detect_leaks=0"}  # it cannot run in a process that is traced
@@ -151,7 +151,7 @@ def test_a_strangers_bundle_is_refused_and_nothing_is_left(bench, name):
     for word in ("install", "verify"):
         done = bench.ctl(word, bench.vendor.compressed(archive, "x.hawser"), expect=1)
         assert sentence in done.stderr and done.stderr.count("\n") == 1, done.stderr
-    assert list(bench.plugins.iterdir()) == []
+    assert bench.is_empty()
 
 
 @pytest.mark.parametrize("content, sentence", [
@@ -162,7 +162,7 @@ def test_what_is_no_bundle_is_refused(bench, content, sentence):
     bundle = bench.vendor.bundle("1.0.0")
     bundle.write_bytes(bundle.read_bytes()[:1500] if content is None else content)
     assert sentence in bench.ctl("install", bundle, expect=1).stderr
-    assert list(bench.plugins.iterdir()) == []
+    assert bench.is_empty()
 
 
 def test_a_bomb_is_refused_before_it_fills_the_disk(bench):
@@ -175,7 +175,7 @@ def test_a_bomb_is_refused_before_it_fills_the_disk(bench):
         file.truncate(info.size + 2048)
     done = bench.ctl("install", bench.vendor.compressed(archive, "bomb.hawser"), expect=1)
     assert "unpacks to more than the 512 MiB allowed; make the plugin smaller" in done.stderr
-    assert list(bench.plugins.iterdir()) == []
+    assert bench.is_empty()
 
 
 def test_a_full_disk_is_said_and_nothing_is_left(bench):
@@ -183,7 +183,7 @@ def test_a_full_disk_is_said_and_nothing_is_left(bench):
     bundle = bench.vendor.bundle("1.0.0")
     words = [basics.built("hawserctl"), "--socket", bench.agent.socket, "--config", bench.agent.config,
              "--state-dir", bench.agent.state_dir, "--plugin-dir", bench.plugins, "plugin", "install", bundle]
-    script = f'mount -t tmpfs -o size=8k,mode=755 none "{bench.plugins}" && "$@"; echo "exit $?"; ls -A "{bench.plugins}"'
+    script = f'mount -t tmpfs -o size=8k,mode=755 none "{bench.plugins}" && "$@"; echo "exit $?"; ls -A -I {LOCK} "{bench.plugins}"'
     done = subprocess.run(["unshare", "-m", "sh", "-c", script, "sh", *map(str, words)], capture_output=True, text=True,
                           timeout=30)
     assert done.stdout == "exit 1\n", done.stdout + done.stderr
@@ -203,7 +203,7 @@ def test_what_nobody_trusted_signed_is_not_installed(bench):
     bench.vendor.be_trusted(bench.agent, ids='["com.other.*"]')
     other = bench.install("1.0.0", expect=1)
     assert f"is of {CLOCK}, which key" in other.stderr and "may not sign" in other.stderr
-    assert list(bench.plugins.iterdir()) == []
+    assert bench.is_empty()
 
 
 def test_development_mode_installs_what_nobody_signed_and_says_so(bench):
@@ -228,7 +228,7 @@ def test_who_may_not_write_there_is_told_to_be_root(bench):
     done = subprocess.run(["setpriv", "--reuid=65534", "--regid=65534", "--clear-groups", *map(str, words)],
                           capture_output=True, text=True, timeout=30)
     assert done.returncode == 1 and done.stderr.rstrip().endswith("run it as root"), done.stdout + done.stderr
-    assert list(bench.plugins.iterdir()) == []
+    assert bench.is_empty()
 
 
 def test_verify_says_what_is_wrong_and_changes_nothing(bench):
@@ -241,7 +241,7 @@ def test_verify_says_what_is_wrong_and_changes_nothing(bench):
     (home / "plugin.so").write_bytes(b"another")
     assert "plugin.so is not the file that was signed" in bench.ctl("verify", home, expect=1).stderr
     assert "No such file" in bench.ctl("verify", "/nowhere", expect=1).stderr
-    assert list(bench.plugins.iterdir()) == []
+    assert bench.is_empty()
 
 
 def test_wrong_words_are_told(bench):

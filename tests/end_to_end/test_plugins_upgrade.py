@@ -137,7 +137,7 @@ def test_more_permissions_wait_for_consent(world):
     host = bench.show()["pid"]
     done = bench.install("1.1.0", permissions=["file.read:/etc/hostname", "threads:3"])
     assert f"1.0.0 runs on: 1.1.0 asks for more than 1.0.0 was granted: file.read:/etc/hostname, threads:3; hawserctl " \
-           f"plugin consent {CLOCK} agrees to it." in done.stdout
+           f"plugin consent {CLOCK} 1.1.0 agrees to it." in done.stdout
     assert (bench.show()["pid"], bench.show()["upgrade"]["state"]) == (host, "consent_needed")
     assert "1.1.0 asks for more than 1.0.0 was granted" in listed(bench)
     assert bench.installed() == ["1.0.0", "1.1.0"]
@@ -147,7 +147,10 @@ def test_more_permissions_wait_for_consent(world):
     bench.ctl("restart", CLOCK)
     time.sleep(0.5)
     bench.runs("1.0.0")
-    assert "runs it on probation" in bench.ctl("consent", CLOCK).stdout
+    refused = bench.ctl("consent", CLOCK, "1.2.0", expect=1)
+    assert f"nothing was done: {CLOCK} 1.1.0 waits for consent, not 1.2.0" in refused.stderr
+    agreed = bench.ctl("consent", CLOCK, "1.1.0").stdout
+    assert f"{CLOCK} 1.1.0 may now use: file.read:/etc/hostname, threads:3" in agreed and "on probation" in agreed
     bench.runs("1.1.0")
     assert "waits for consent, and nothing was done" in bench.ctl("consent", CLOCK, expect=1).stderr
 
@@ -162,16 +165,59 @@ def test_what_an_operators_own_list_allows_needs_no_consent(world):
 
 
 def test_going_back_to_an_older_version_is_an_upgrade_too(world):
-    """[sdk-10] --allow-older: the older one runs on probation, with what the newer one saved."""
+    """[sdk-10] --allow-older: the older one runs on probation, without what the newer one knew, since it cannot know how
+    that one writes: 1.3.0 takes no hand-over at all."""
     bench = Bench(world, probation="2s")
-    bench.begin("1.1.0")
-    bench.install("1.0.0", "--allow-older")
-    bench.runs("1.0.0")
-    assert bench.log("clock 1.1.0 saves") and bench.log("clock 1.0.0 loads with 1 lives")
+    bench.begin("2.0.0")
+    bench.install("1.3.0", "--allow-older")
+    bench.runs("1.3.0")
+    assert not bench.log("clock 2.0.0 saves")
     basics.wait_for(lambda: bench.show()["upgrade"] is None, 15, "the end of its probation")
     bench.agent.stop()
     bench.start()
+    bench.runs("1.3.0")
+
+
+def test_a_restart_on_probation_does_not_hand_over_again(world):
+    """[sdk-10] What it took over it has kept since: a restart is as any other."""
+    bench = Bench(world)
+    bench.begin()
+    bench.install("1.1.0")
+    host = bench.runs("1.1.0")["pid"]
+    bench.ctl("restart", CLOCK)
+    basics.wait_for(lambda: bench.show().get("pid") not in (host, None), 10, "another host")
+    bench.runs("1.1.0")
+    assert bench.show()["upgrade"]["state"] == "probation"
+    assert len(bench.log("clock 1.1.0 loads")) == 1, bench.log("clock 1.1.0")
+
+
+def test_what_waits_for_consent_does_not_end_a_probation(world):
+    """[sdk-10] While one version is on probation another is installed that has to wait: the first one stays, with all that
+    belongs to it."""
+    bench = Bench(world)
+    bench.begin()
+    bench.install("1.1.0")
+    host = bench.runs("1.1.0")["pid"]
+    done = bench.install("2.0.0", permissions=["threads:3"])
+    assert "1.1.0 runs on: 2.0.0 asks for more than 1.0.0 was granted: threads:3" in done.stdout, done.stdout
+    assert bench.installed() == ["1.0.0", "1.1.0", "2.0.0"]
+    assert bench.runs("1.1.0")["pid"] == host
+    bench.agent.kill_host("clock")
+    wait_for_event(bench, "put_back")
     bench.runs("1.0.0")
+
+
+@pytest.mark.parametrize("damage", [lambda file: file.write_text(file.read_text()[:20]), lambda file: file.unlink()],
+                         ids=["damaged", "missing"])
+def test_consent_is_needed_also_where_the_book_of_versions_is_lost(world, damage):
+    """[sdk-10] Nobody remembers what was granted: the oldest version runs, and the newest is judged by it."""
+    bench = Bench(world)
+    bench.begin()
+    bench.install("1.1.0", permissions=["file.read:/etc/hostname"])
+    bench.agent.stop()
+    damage(bench.agent.state_dir / "versions.json")
+    bench.start()
+    assert bench.runs("1.0.0")["upgrade"]["state"] == "consent_needed"
 
 
 def test_a_refused_newer_folder_does_not_stop_what_runs(world):

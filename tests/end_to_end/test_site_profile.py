@@ -1,7 +1,12 @@
 """Operators at the cloud drive the plugins of real devices: profiles of sites, installation, commands."""
 
+import contextlib
 import hashlib
 import json
+import socket
+import sqlite3
+import ssl
+import threading
 
 import basics
 import pytest
@@ -262,8 +267,7 @@ def test_what_the_cloud_names_badly_is_refused_with_a_sentence(shop):
     bundle = shop.vendor.bundle("1.0.0")
     shop.cloud.command("plugin", "upload", bundle)
     digest = hashlib.sha256(bundle.read_bytes()).hexdigest()
-    install(shop, SERIAL, CLOCK, "--wait", "0")
-    basics.wait_for(lambda: (shop.folder / CLOCK / "1.0.0").exists(), 20, "the installation")
+    install(shop, SERIAL, CLOCK)
     shop.agent.ctl("plugin", "remove", CLOCK)
     for changes, sentence in ({"url": "http://localhost/x"}, "must begin with https://"), \
             ({"sha256": "abc"}, "64 hexadecimal digits"), ({"plugin": "clock"}, "id of a plugin"), \
@@ -279,7 +283,6 @@ def test_what_the_cloud_names_badly_is_refused_with_a_sentence(shop):
 
 
 def token_of(shop):
-    import sqlite3
     with sqlite3.connect(shop.cloud.folder / "cloud.db") as database:
         return database.execute("SELECT token FROM plugin_bundle").fetchone()[0]
 
@@ -295,3 +298,38 @@ def test_an_operator_on_the_device_has_the_last_word_when_something_is_to_stop(w
     assert "plugins.disabled of the device names it" in refused.stderr
     bench.agent.ctl("plugin", "enable", MONITORING)
     bench.wait_plugin(MONITORING, "ready")
+
+
+class Depot:
+    """A server of files with the cloud's own certificate, which answers as it is told."""
+
+    def __init__(self, folder):
+        self.context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        self.context.load_cert_chain(folder / "server.crt", folder / "server.key")
+        self.listener = socket.create_server(("127.0.0.1", 0))
+        self.port = self.listener.getsockname()[1]
+        self.answer = b""
+        threading.Thread(target=self.serve, daemon=True).start()
+
+    def serve(self):
+        with contextlib.suppress(OSError):
+            while True:
+                raw, _ = self.listener.accept()
+                with contextlib.suppress(OSError), self.context.wrap_socket(raw, server_side=True) as stream:
+                    stream.recv(65536)
+                    stream.sendall(self.answer)
+
+
+@pytest.mark.parametrize("answer, sentence", [
+    (b"HTTP/1.1 302 Found\r\nLocation: https://localhost/\r\nContent-Length: 0\r\n\r\n", "answers HTTP 302"),
+    (b"HTTP/1.1 200 OK\r\nContent-Length: 67108865\r\n\r\n", "a body over 65536 KiB"),
+    (b"HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\nhalf", "ended without close_notify"),
+    (b"HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\nELF!", "was asked for")], ids=["redirect", "large", "cut", "other"])
+def test_a_download_that_is_not_what_was_promised_leaves_nothing(shop, answer, sentence):
+    """[sdk-10] A redirect is not followed, a body has its limit, half a file and another file are no plugin."""
+    depot = Depot(shop.cloud.folder)
+    depot.answer = answer
+    refused = raw_install(shop, url=f"https://localhost:{depot.port}/x")
+    depot.listener.close()
+    assert sentence in refused["message"], refused
+    assert list(shop.folder.iterdir()) == [] and not (shop.agent.state_dir / "downloads").exists()

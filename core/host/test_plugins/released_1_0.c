@@ -128,19 +128,17 @@ static hws_status open_service(plugin *self) {
 static void use_state(plugin *self) {
   char count[64] = "";
   hws_sink sink;
-  hws_kv changes[2];
+  hws_kv change;
+  const hws_str gone = str("not there");
   sink.to = count;
   sink.write = keep;
   if (!self->state) return;
   say(self, "state count", str(""), self->state->get(self->ctx, str("count"), &sink));
   self->state->each(self->ctx, str("c"), on_entry, self);
   snprintf(count, sizeof count, "%ld", atol(count) + 1);
-  changes[0].key = str("count");
-  changes[0].value = str(count);
-  changes[1].key = str("not there");
-  changes[1].value.ptr = NULL;
-  changes[1].value.len = 0;
-  say(self, "state put", str(""), self->state->put(self->ctx, changes, 2, on_written, self));
+  change.key = str("count");
+  change.value = str(count);
+  say(self, "state put", str(""), self->state->change(self->ctx, &change, 1, &gone, 1, on_written, self));
 }
 
 static void use_extensions(plugin *self) {

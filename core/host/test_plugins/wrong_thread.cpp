@@ -70,6 +70,7 @@ std::vector<Outcome> call_all(WrongThread& self) {
                                   self.ctx, {nullptr, 0},
                                   [](void* of, hws_str, hws_str) -> hws_status { return never(of), HWS_OK; }, nullptr)},
       {"hws_host_state.put", self.state->put(self.ctx, &change, 1, never_status, nullptr)},
+      {"hws_host_state.change", self.state->change(self.ctx, &change, 1, nullptr, 0, never_status, nullptr)},
   };
 }
 

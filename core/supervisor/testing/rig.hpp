@@ -100,6 +100,20 @@ class Rig {
     return true;
   }
 
+  // What restart() and release() answer, once they have looked at the disk.
+  Status restarted(const std::string& id) {
+    return answered([&](const Supervisor::Answered& done) { supervisor->restart(id, done); });
+  }
+  Status released(const std::string& id) {
+    return answered([&](const Supervisor::Answered& done) { supervisor->release(id, done); });
+  }
+  Status answered(const std::function<void(const Supervisor::Answered&)>& ask) {
+    std::optional<Status> answer;
+    ask([&answer](const Status& status) { answer = status; });
+    REQUIRE(until([&] { return answer.has_value(); }));
+    return *answer;
+  }
+
   const SupervisedPlugin& plugin(const std::string& service) const { return *supervisor->find("acme." + service); }
   bool until_state(const std::string& service, PluginState state) {
     return until([&] { return plugin(service).state() == state; });

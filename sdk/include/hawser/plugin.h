@@ -253,13 +253,17 @@ typedef struct hws_host_state {
    * is returned then. Both texts are borrowed for that call. */
   hws_status (*each)(hws_ctx *, hws_str prefix, hws_status (*fn)(void *user, hws_str key, hws_str value),
                      void *user) HWS_SVC;
-  /* All of the n changes or none of them, also through a power cut. A value whose ptr is NULL removes its key. get() sees
-   * them at once; they are on stable storage when `done`, which may be NULL, comes with OK: exactly once, unless the call
+  /* Sets the values of n keys, all of them or none, also through a power cut. change() removes keys. get() sees the changes
+   * at once; they are on stable storage when `done`, which may be NULL, comes with OK: exactly once, unless the call
    * failed, and in the order of the calls. `done` with E_FAIL: they could not be written, the log says why. Then neither
    * they nor the puts that were waiting with them have happened, and get() tells the old values again.
    * E_INVALID: a key of another length, one that is there twice, or a value of more than 64 KiB. E_NOMEM: the state would
    * have more than 1024 keys or 256 KiB, keys counted. E_AGAIN: 256 puts wait for the disk. Copies. */
   hws_status (*put)(hws_ctx *, const hws_kv *changes, size_t n, void (*done)(void *user, hws_status), void *user) HWS_SVC;
+  /* The same, and removes nremoved keys: all of it or none. Either number may be 0. A key to remove that is not there is no
+   * fault; one that is among the changes, too, is E_INVALID. */
+  hws_status (*change)(hws_ctx *, const hws_kv *changes, size_t n, const hws_str *removed, size_t nremoved,
+                       void (*done)(void *user, hws_status), void *user) HWS_SVC;
 } hws_host_state;
 
 /* ---- host extension: the plugin's own figures, shown beside its state on the device ------------------------------- */
@@ -281,12 +285,14 @@ typedef struct hws_host_metrics {
 typedef struct hws_plugin_handover {
   uint32_t size;
   uint32_t format; /* the plugin's own number for what save() writes */
-  /* Writes what the next version shall know (at most 1 MiB). Only in an upgrade: after stop(), as soon as the plugin reports
-   * HWS_STOPPED or most of its time is over. Anything but OK: nothing is handed over, and the upgrade goes on. */
+  /* Writes what the next version shall know (at most 1 MiB). Only in an upgrade, and never for an older version: after
+   * stop(), as soon as the plugin reports HWS_STOPPED or most of its time is over. Anything but OK: nothing is handed over,
+   * and the upgrade goes on. */
   hws_status (*save)(void *self, const hws_sink *out) HWS_SVC;
-  /* After create() and before configure(), where something was saved; `format` is the saver's. When an upgrade is taken back,
-   * the old version gets what it saved itself. Anything but OK: the instance is refused, with the words of host->error(),
-   * and the old version is put back. What was saved is gone when start() of a version that stays has returned OK. */
+  /* After create() and before configure(), where something was saved; `format` is the saver's. Once for each version that
+   * takes over: when its start() has returned OK it does not come again, so keep what later starts need. When an upgrade is
+   * taken back, the old version gets what it saved itself, and its private state as it had left it. Anything but OK: the
+   * instance is refused, with the words of host->error(), and the old version is put back. */
   hws_status (*load)(void *self, uint32_t format, hws_str blob) HWS_SVC;
 } hws_plugin_handover;
 

@@ -8,7 +8,7 @@ namespace hawser::sdk {
 inline State& Context::state() {
   if (!state_) {
     const auto* table = extension<hws_host_state>(HWS_EXT_STATE);
-    if (!HWS_HAS(hws_host_state, table, put)) throw Error(HWS_E_UNSUPPORTED, "this host has no " HWS_EXT_STATE);
+    if (!HWS_HAS(hws_host_state, table, change)) throw Error(HWS_E_UNSUPPORTED, "this host has no " HWS_EXT_STATE);
     state_.reset(new State(*this, table, handle_));
   }
   return *state_;
@@ -46,10 +46,10 @@ inline void State::each(std::string_view prefix, const Visit& visit) const {
 
 inline void State::put(std::span<const Change> changes, Done done) {
   std::vector<hws_kv> pairs;
+  std::vector<hws_str> removed;
   for (const Change& change : changes) {
-    hws_str value{nullptr, 0};  // removes the key
-    if (change.value) value = {change.value->data() ? change.value->data() : "", change.value->size()};
-    pairs.push_back({to_c(change.key), value});
+    if (change.value) pairs.push_back({to_c(change.key), to_c(*change.value)});
+    if (!change.value) removed.push_back(to_c(change.key));
   }
   auto call = std::make_unique<PutCall>(PutCall{this, std::move(done)});
   PutCall* const argument = call.get();
@@ -59,7 +59,8 @@ inline void State::put(std::span<const Change> changes, Done done) {
     if (owned && owned->done) self.context_.guard_or_fault([&] { owned->done(status == HWS_OK); });
   };
   puts_.push_back(std::move(call));
-  const hws_status status = table_->put(handle_, pairs.data(), pairs.size(), finished, argument);
+  const hws_status status = table_->change(handle_, pairs.data(), pairs.size(), removed.data(), removed.size(), finished,
+                                           argument);
   if (status < 0) Context::take(puts_, argument);
   Context::check(status, "the change of the private state");
 }
