@@ -70,9 +70,9 @@ void add_plugin_commands(CLI::App& app, const CtlOptions& options, Run& run) {
       [&options, typed] { return verify_plugin(options, typed->path); })
       ->add_option("PATH", typed->path, "A bundle, or a folder <id>/<version>")
       ->required();
-  add_for_id("consent", "Agree to the permissions that a newer version asks for",
-             [&options, typed] { return consent_to_plugin(options, typed->id, typed->version); })
-      ->add_option("VERSION", typed->version, "Only if it is this version that waits");
+  add_for_id("consent", "Agree to the permissions that a newer version asks for", [&options, typed] {
+    return consent_to_plugin(options, typed->id, typed->version);
+  })->add_option("VERSION", typed->version, "Only if it is this version that waits");
 }
 
 }  // namespace hawser::control

@@ -248,8 +248,8 @@ CtlOutcome consent_to_plugin(const CtlOptions& options, const std::string& id, c
   const auto permissions =
       json::texts_member(upgrade ? *upgrade : json::make_object(), "permissions", config::kPermissionsMax);
   if (waits.empty() || !permissions)
-    return failed(options, {"bad_request", "no version of " + printable(id, 80) +
-                                               " waits for consent, and nothing was done"});
+    return failed(options,
+                  {"bad_request", "no version of " + printable(id, 80) + " waits for consent, and nothing was done"});
   if (!version.empty() && version != waits)
     return failed(options, {"bad_request", "nothing was done: " + printable(id, 80) + " " + printable(waits, 64) +
                                                " waits for consent, not " + printable(version, 64)});
@@ -260,9 +260,9 @@ CtlOutcome consent_to_plugin(const CtlOptions& options, const std::string& id, c
   if (!result) return failed(options, result.error());
   std::string words;
   for (const auto& one : *permissions) words += (words.empty() ? "" : ", ") + one;
-  return done(options, *result,
-              printable_lines(id + " " + waits + " may now use: " + words + "\n" + json::text_or(*result, "detail")) +
-                  "\n");
+  return done(
+      options, *result,
+      printable_lines(id + " " + waits + " may now use: " + words + "\n" + json::text_or(*result, "detail")) + "\n");
 }
 
 }  // namespace hawser::control

@@ -91,8 +91,7 @@ Commands::Answer Commands::plugin_list(const json::Object&) {
     entry->set("cloud", house_.cloud_plugins.wish_for(plugin->id()));
     plugins->add(entry);
   }
-  for (const auto& id : house_.cloud_plugins.kept_from_running())
-    plugins->add(house_.cloud_plugins.stopped_entry(id));
+  for (const auto& id : house_.cloud_plugins.kept_from_running()) plugins->add(house_.cloud_plugins.stopped_entry(id));
   auto answer = json::make_object();
   answer->set("plugins", plugins);
   answer->set("plugin_dir", house_.supervisor.plugin_dir().string());

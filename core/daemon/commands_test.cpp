@@ -108,9 +108,9 @@ TEST_CASE("the list of plugins shows a refused one with its sentence beside the 
   const auto plugins = json::array_member(house.ask("plugin_list").value(), "plugins").value();
   REQUIRE(plugins->size() == 2);
   const auto broken = *json::object_at(plugins, 0), shop = *json::object_at(plugins, 1);
-  CHECK(names_of(shop) ==
-        std::vector<std::string>{"id", "version", "state", "reason", "detail", "pid", "restarts", "overrun",
-                                 "refused_messages", "overruns", "services", "upgrade", "cloud"});
+  CHECK(names_of(shop) == std::vector<std::string>{"id", "version", "state", "reason", "detail", "pid", "restarts",
+                                                   "overrun", "refused_messages", "overruns", "services", "upgrade",
+                                                   "cloud"});
   CHECK(json::text_or(broken, "state") == "refused");
   CHECK(json::text_or(broken, "detail").rfind("the manifest is missing: ", 0) == 0);
   CHECK(broken->isNull("pid"));

@@ -162,9 +162,8 @@ void ControlThread::stop(std::chrono::milliseconds deadline, Instance::Leaving l
     link_.send(message);
     end(0);
   });
-  deliver([this, deadline, leaving, until = Clock::now() + deadline] {
-    return instance_->stop(deadline, until, leaving);
-  });
+  deliver(
+      [this, deadline, leaving, until = Clock::now() + deadline] { return instance_->stop(deadline, until, leaving); });
 }
 
 void ControlThread::hear(const json::Object& message) {

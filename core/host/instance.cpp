@@ -113,8 +113,8 @@ bool Instance::configure_first() {
 // A version that runs and is not on probation beside its own copy was put back: what another one did since does not count.
 void Instance::restore_own_state() {
   if (setup_.probation) return;
-  const auto restored = restore_state(setup_.state_dir / control::kStateBeforeFile, setup_.version,
-                                      setup_.state_dir / kStateFile);
+  const auto restored =
+      restore_state(setup_.state_dir / control::kStateBeforeFile, setup_.version, setup_.state_dir / kStateFile);
   if (!restored)
     link_.log("error", "the private state is not put back to what this version had left: " + restored.error().message);
   if (restored && *restored) link_.log("info", "the private state is what this version had left before the upgrade");

@@ -59,8 +59,8 @@ Result<Setup> read_setup(const json::Object& message) {
   auto config = json::object_member(message, "config");
   setup.config = config ? json::to_text(*config) : "{}";
   if (const auto spool = json::object_member(message, "spool")) {
-    setup.spool_bytes = static_cast<std::size_t>(
-        json::integer_or(*spool, "bytes", static_cast<std::int64_t>(setup.spool_bytes)));
+    setup.spool_bytes =
+        static_cast<std::size_t>(json::integer_or(*spool, "bytes", static_cast<std::int64_t>(setup.spool_bytes)));
     setup.spool_relaxed = json::text_or(*spool, "mode") == "relaxed";
   }
   setup.probation = json::bool_or(message, "probation", false);

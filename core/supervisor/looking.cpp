@@ -53,13 +53,17 @@ Supervisor::Choice Supervisor::choose(Candidates candidates) {
 }
 
 void Supervisor::restart(const std::string& id, const Answered& done) {
+  if (look_.is_full()) return done(Error{"too_many_requests", "too many plugins are being looked at; try again"});
+  restart_in_any_case(id, done);
+}
+
+void Supervisor::restart_in_any_case(const std::string& id, const Answered& done) {
   if (plugins_.count(id) == 0 || retiring_.count(id) > 0) return done(not_enabled(id));
-  const bool asked = look_.ask(look_request(id), [this, id, done](Candidates candidates) {
+  ++restarting_[id];
+  look_.ask_in_any_case(look_request(id), [this, id, done](Candidates candidates) {
     if (--restarting_[id] == 0) restarting_.erase(id);
     done(take_restart(id, std::move(candidates)));
   });
-  if (!asked) return done(Error{"too_many_requests", "too many plugins are being looked at; try again"});
-  ++restarting_[id];
 }
 
 Status Supervisor::take_restart(const std::string& id, Candidates candidates) {
@@ -139,8 +143,7 @@ json::Object Supervisor::take_look(const std::string& id, Candidates candidates)
 }
 
 void Supervisor::consent(const std::string& id, const Consent& given, const Looked& done) {
-  if (plugins_.count(id) == 0 || retiring_.count(id) > 0)
-    return done(not_enabled(id));
+  if (plugins_.count(id) == 0 || retiring_.count(id) > 0) return done(not_enabled(id));
   const bool asked = look_.ask(look_request(id), [this, id, given, done](Candidates candidates) {
     const FoundPlugin& newest = candidates.newest;
     const auto* entry = versions_.find(id);

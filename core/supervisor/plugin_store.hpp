@@ -28,9 +28,9 @@ struct FoundPlugin {
 
 // Whose plugins are loaded (sdk-9).
 struct TrustRules {
-  std::filesystem::path store;    // trust.d; looked at anew each time
-  bool development_mode = false;  // those that nobody signed, too
-  trust::Time now;                // keys end
+  std::filesystem::path store;                // trust.d; looked at anew each time
+  bool development_mode = false;              // those that nobody signed, too
+  trust::Time now;                            // keys end
   const std::atomic<bool>* ending = nullptr;  // true: reading is given up
 };
 

@@ -80,7 +80,7 @@ void Supervisor::reconfigure(SupervisedPlugin& plugin, bool restart) {
 }
 
 void Supervisor::restart_or_say(const std::string& id) {
-  restart(id, [](const Status& status) {
+  restart_in_any_case(id, [](const Status& status) {
     if (!status) spdlog::warn("{}", status.error().message);
   });
 }

@@ -158,6 +158,7 @@ class Supervisor : private SupervisedPlugin::Keeper {
   void change_version(SupervisedPlugin& plugin, Choice choice);
   void forget_saved(const std::string& id);
   void put_back(const std::string& id, const VersionMark& failed, const Error& why, Candidates candidates);
+  void restart_in_any_case(const std::string& id, const Answered& done);  // also when many wait already
   Status take_restart(const std::string& id, Candidates candidates);
   void tell_upgrade(const char* reason, const std::string& words);
   void watch_probation(SupervisedPlugin& plugin);

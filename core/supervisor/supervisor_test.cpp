@@ -46,9 +46,9 @@ TEST_CASE("a host gets an empty environment, its channel, and nothing else of th
   const Descriptor foreign(::dup(0));  // not close-on-exec
   rig.make().start();
   const std::string process = rig.echo("process");
-  CHECK(
-      contains(process, "descriptors 0 1 2 3 4 5 input /dev/null environment empty leads its group yes term blocked no") ==
-      "descriptors 0 1 2 3 4 5 input /dev/null environment empty leads its group yes term blocked no");
+  CHECK(contains(process,
+                 "descriptors 0 1 2 3 4 5 input /dev/null environment empty leads its group yes term blocked no") ==
+        "descriptors 0 1 2 3 4 5 input /dev/null environment empty leads its group yes term blocked no");
 }
 
 TEST_CASE("a host that crashes is started again, and its end is told with the signal's name") {

@@ -119,7 +119,7 @@ void Supervisor::change_version(SupervisedPlugin& plugin, Choice choice) {
   // One on probation leaves nothing: what the version before it left is needed, should that one come back.
   const auto* known = versions_.find(plugin.id());
   const bool leaves = changed && before != fresh.version && known && known->settled == mark_of(old);
-  const Leaving leaving = !leaves                         ? Leaving::Nothing
+  const Leaving leaving = !leaves                           ? Leaving::Nothing
                           : is_older(before, fresh.version) ? Leaving::StateAndHandover
                                                             : Leaving::State;
   note(choice);

@@ -69,7 +69,7 @@ VersionLook::~VersionLook() {
 }
 
 bool VersionLook::ask(LookRequest request, Done done) {
-  if (waiting_.size() >= kWaitingMax) return false;
+  if (is_full()) return false;
   ask_in_any_case(std::move(request), std::move(done));
   return true;
 }

@@ -49,7 +49,8 @@ class VersionLook {
 
   // False: too many wait already. After the destructor nothing is called back, and what is being read is given up.
   [[nodiscard]] bool ask(LookRequest request, Done done);
-  // For what is no outsider's wish: one of each plugin at most.
+  bool is_full() const { return waiting_.size() >= kWaitingMax; }
+  // For what is no outsider's wish.
   void ask_in_any_case(LookRequest request, Done done);
 
  private:

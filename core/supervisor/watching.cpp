@@ -62,7 +62,7 @@ void Supervisor::release(const std::string& id, const Answered& done) {
   if (!was_kept && !had_failed && state != PluginState::Quarantined && state != PluginState::Held)
     return done(Error{"bad_request", id + " is " + std::string(name_of(state)) +
                                          ", not in quarantine, and nothing was done; plugin restart starts it anew"});
-  restart(id, done);
+  restart_in_any_case(id, done);
 }
 
 std::vector<std::string> Supervisor::release_all() {

@@ -48,6 +48,7 @@ hws_status FakeHostTables::state_each(hws_ctx* handle, hws_str prefix, hws_statu
 
 hws_status FakeHostTables::state_put(hws_ctx* handle, const hws_kv* changes, std::size_t count,
                                      void (*done)(void*, hws_status), void* user) {
+  if (of(handle).wrong_thread("state put")) return HWS_E_THREAD;
   return state_change(handle, changes, count, nullptr, 0, done, user);
 }
 
@@ -55,7 +56,7 @@ hws_status FakeHostTables::state_change(hws_ctx* handle, const hws_kv* changes, 
                                         const hws_str* removed, std::size_t removed_count,
                                         void (*done)(void*, hws_status), void* user) {
   FakeHost& host = of(handle);
-  if (host.wrong_thread("state put")) return HWS_E_THREAD;
+  if (host.wrong_thread("state change")) return HWS_E_THREAD;
   ++host.effects;
   if ((!changes && count > 0) || (!removed && removed_count > 0) || count + removed_count == 0 || count > kKeysMax ||
       removed_count > kKeysMax)

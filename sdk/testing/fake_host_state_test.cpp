@@ -53,6 +53,9 @@ TEST_CASE("[sdk-7] private state is seen at once, written a little later, and th
     state.put("new", "", [&](bool written) { seen += written ? "written " : "lost "; });
     state.remove("old");
     CHECK(state.get("new").value().empty());
+    state.put("nothing", std::string_view());  // {NULL, 0} is the empty text here, too
+    CHECK(state.get("nothing").value().empty());
+    state.remove("nothing");
     CHECK(seen.empty());
     keeper.host.settle_down();
     CHECK(seen == "written ");
@@ -167,7 +170,7 @@ TEST_CASE("[sdk-6] the fake host refuses another thread wherever the real one do
     got["hws_host_cloud.reached"] = status_of([&] { context.cloud_reached(Milliseconds(1), [](bool, auto) {}); });
     got["hws_host_state.get"] = status_of([&] { (void)state.get("key"); });
     got["hws_host_state.each"] = status_of([&] { state.each("", [](auto, auto) {}); });
-    got["hws_host_state.put"] = status_of([&] { state.put("key", "value"); });
+    got["hws_host_state.change"] = status_of([&] { state.put("key", "value"); });
   }).join();
   CHECK(got.size() == 9);
   for (const auto& [function, status] : got) {

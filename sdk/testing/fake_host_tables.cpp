@@ -36,8 +36,7 @@ const void* FakeHostTables::extension(hws_ctx* handle, const char* id) {
       sizeof(hws_host_subconn), open, send_durable, send, send_text, settle, send_source};
   static const hws_host_action action = {sizeof(hws_host_action), run_action};
   static const hws_host_cloud cloud = {sizeof(hws_host_cloud), reached};
-  static const hws_host_state state = {sizeof(hws_host_state), state_get, state_each, state_put,
-                                      state_change};
+  static const hws_host_state state = {sizeof(hws_host_state), state_get, state_each, state_put, state_change};
   static const hws_host_metrics metrics = {sizeof(hws_host_metrics), set_metric};
   of(handle).not_after_destroy("extension");
   if (std::strcmp(id, HWS_EXT_SUBCONN) == 0 && of(handle).has_subconnections) return &subconn;

@@ -123,7 +123,7 @@ def test_a_state_folder_that_others_can_change_is_refused(world):
     shared.mkdir()
     shared.chmod(0o777)
     told = refused(shared / "state", 78)
-    assert f"{shared} has mode 0777" in told and "chmod o-w it" in told, told
+    assert f"{shared} has mode 0777" in told and "chmod go-w it" in told, told
     assert not (shared / "state").exists()
     shared.chmod(0o1777)
     agent.state_dir = shared / "state"

@@ -188,6 +188,7 @@ def test_a_full_disk_is_said_and_nothing_is_left(bench):
                           timeout=30)
     assert done.stdout == "exit 1\n", done.stdout + done.stderr
     assert "No space left on device" in done.stderr and done.stderr.count("\n") == 1, done.stderr
+    assert bundle.name not in done.stderr, "the bundle is not to blame"
 
 
 def test_what_nobody_trusted_signed_is_not_installed(bench):

@@ -59,8 +59,8 @@ inline void State::put(std::span<const Change> changes, Done done) {
     if (owned && owned->done) self.context_.guard_or_fault([&] { owned->done(status == HWS_OK); });
   };
   puts_.push_back(std::move(call));
-  const hws_status status = table_->change(handle_, pairs.data(), pairs.size(), removed.data(), removed.size(), finished,
-                                           argument);
+  const hws_status status =
+      table_->change(handle_, pairs.data(), pairs.size(), removed.data(), removed.size(), finished, argument);
   if (status < 0) Context::take(puts_, argument);
   Context::check(status, "the change of the private state");
 }
