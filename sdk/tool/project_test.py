@@ -8,7 +8,7 @@ import subprocess
 
 import pytest
 
-from vendor import BUILD, build, passes_check, sdk, succeed, tool  # noqa: F401, sdk is a fixture
+from vendor import BUILD, SOURCE, build, passes_check, sdk, succeed, tool  # noqa: F401, sdk is a fixture
 
 LANGUAGES = ("c", "cpp")
 
@@ -167,7 +167,7 @@ def test_lint_compares_what_stands_beside_the_source(project, name, old, new, se
 def test_lint_of_our_own_plugins_is_silent():
     """[sdk-5] The three plugins of Hawser keep to what the lint asks of others."""
     for plugin in ("config_push", "log_upload", "monitoring"):
-        done = tool("lint", BUILD.parents[1] / "plugins" / plugin)
+        done = tool("lint", SOURCE / "plugins" / plugin)
         assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
 
 

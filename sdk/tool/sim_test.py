@@ -6,7 +6,7 @@ import shutil
 
 import pytest
 
-from vendor import BUILD, tool
+from vendor import BUILD, SOURCE, tool
 
 HEARTBEAT = BUILD / "plugins/com.example.heartbeat/1.0.0"
 ROGUES = BUILD / "sdk/tool/rogues"
@@ -154,7 +154,7 @@ def test_its_state_may_be_kept(sim, tmp_path):
     """[sdk-5] --state names a folder that stays; --config a file for plugins.d; --real-time takes the time it takes."""
     state, config = tmp_path / "state", tmp_path / "hawser.config_push.toml"
     state.mkdir()
-    shutil.copy(BUILD.parents[1] / "conf/plugins.d/hawser.config_push.toml", config)
+    shutil.copy(SOURCE / "conf/plugins.d/hawser.config_push.toml", config)
     done = sim(OPEN, {"at_ms": 300, "do": "durable", "data": "{}"}, until_ms=500,
                plugin=BUILD / "plugins/hawser.config_push/0.1.0",
                words=("--state", state, "--config", config, "--real-time"))

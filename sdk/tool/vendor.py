@@ -8,6 +8,7 @@ import pytest
 
 PROGRAM = os.environ["HAWSER_PLUGIN"]
 BUILD = Path(os.environ["HAWSER_BUILD"])
+SOURCE = Path(__file__).resolve().parents[2]  # Hawser's, for what is about its own plugins
 
 
 def tool(*words, folder=None, **options):
