@@ -2,13 +2,16 @@
 
 #include <linux/capability.h>
 #include <sched.h>
+#include <sys/mman.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <atomic>
 #include <csignal>
 #include <filesystem>
 #include <functional>
+#include <new>
 #include <thread>
 
 #include "tests/catch.hpp"
@@ -28,8 +31,7 @@ class Busy {
     pid_ = ::fork();
     REQUIRE(pid_ >= 0);
     if (pid_ > 0) return;
-    ::signal(SIGUSR1, [](int) { spinning_ = 0; });
-    std::thread([] {
+    std::thread([this] {
       spin();
       for (;;) ::pause();
     }).detach();
@@ -41,10 +43,11 @@ class Busy {
   ~Busy() {
     ::kill(pid_, SIGKILL);
     ::waitpid(pid_, nullptr, 0);
+    ::munmap(spinning_, sizeof(std::atomic<bool>));
   }
 
   pid_t pid() const { return pid_; }
-  void be_calm() const { ::kill(pid_, SIGUSR1); }
+  void be_calm() const { *spinning_ = false; }
   // Whether every thread has this policy, and there are so many at least: a sanitizer has one of its own.
   bool all(int policy, int threads) const {
     int count = 0;
@@ -56,11 +59,17 @@ class Busy {
   }
 
  private:
-  static void spin() {
-    while (spinning_) {
+  void spin() const {
+    while (*spinning_) {
     }
   }
-  static inline volatile std::sig_atomic_t spinning_ = 1;
+  static std::atomic<bool>* shared_flag() {
+    void* const memory =
+        ::mmap(nullptr, sizeof(std::atomic<bool>), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+    REQUIRE(memory != MAP_FAILED);
+    return new (memory) std::atomic<bool>(true);
+  }
+  std::atomic<bool>* const spinning_ = shared_flag();
   pid_t pid_ = -1;
 };
 
