@@ -19,17 +19,20 @@ struct Limited : Rig {
     auto cgroups = CgroupTree::take_over();
     if (!cgroups) FAIL(cgroups.error().message);
     supervisor = std::make_unique<Supervisor>(
-        loop, settings, Paths{folder.path() / "plugins", folder.path() / "state", HAWSER_SCRIPTED_HOST}, cloud, quick(),
-        std::move(cgroups));
+        loop, settings,
+        Paths{folder.path() / "plugins", folder.path() / "state", HAWSER_SCRIPTED_HOST, folder.path() / "trust.d"},
+        cloud, quick(), std::move(cgroups));
     supervisor->start();
   }
   bool until_told(const std::string& reason) {
-    return until([&] {
-      for (const auto& event : cloud.events) {
-        if (event.kind == "plugin_state" && event.reason == reason) return true;
-      }
-      return false;
-    }, 60s);
+    return until(
+        [&] {
+          for (const auto& event : cloud.events) {
+            if (event.kind == "plugin_state" && event.reason == reason) return true;
+          }
+          return false;
+        },
+        60s);
   }
 };
 
