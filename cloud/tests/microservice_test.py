@@ -14,7 +14,7 @@ import pytest
 import websockets
 
 import device as devices
-from device import Device, LIMIT, SERIAL, durable, ends, hear_ack, say
+from device import Device, LIMIT, SERIAL, SLOW, durable, ends, hear_ack, say
 
 EXAMPLE = pathlib.Path(__file__).resolve().parents[2] / "sdk" / "examples" / "microservice" / "heartbeat_service.py"
 PROTOCOL = "example.heartbeat.v1"
@@ -284,12 +284,20 @@ def test_a_reload_takes_microservices_over(cloud):
 def test_an_end_that_does_not_read_stops_the_other(cloud):
     """[cloud-5] 48 MiB for a device that reads nothing for a while, and many small messages for a microservice that does
     not answer the upgrade yet: the sender is held up, and nothing is lost."""
-    size, count = 512 * 1024, 96
+    size, count, sent = 512 * 1024, 96, []
 
     async def play(socket):
         for number in range(count):
             await socket.send(number.to_bytes(4, "big") + bytes(size))
+            sent.append(number)
         await socket.wait_closed()
+
+    async def held_up():
+        """Until nothing more goes out for a while."""
+        before = -1
+        while len(sent) > before:
+            before = len(sent)
+            await asyncio.sleep(SLOW)
 
     async def go():
         async with Service(play) as service:
@@ -299,7 +307,8 @@ def test_an_end_that_does_not_read_stops_the_other(cloud):
             outside = await device.dial(grant["url"], PROTOCOL, grant["token"])
             outside.transport.pause_reading()
             await service.socket()
-            await asyncio.sleep(2)
+            await asyncio.wait_for(held_up(), 60 * SLOW)
+            assert 0 < len(sent) < count // 2, sent
             outside.transport.resume_reading()
             for number in range(count):
                 assert (await asyncio.wait_for(outside.recv(), LIMIT))[:4] == number.to_bytes(4, "big")

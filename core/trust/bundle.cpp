@@ -15,6 +15,7 @@
 #include "core/trust/manifest.hpp"
 #include "core/trust/plugin_folder.hpp"
 #include "core/trust/tar_header.hpp"
+#include "core/trust/versions.hpp"
 
 namespace hawser::trust {
 namespace {
@@ -24,12 +25,6 @@ namespace fs = std::filesystem;
 constexpr const char* kRemake = "; have it made by hawser-plugin";
 constexpr std::size_t kShownMax = 200;
 constexpr std::size_t kNameBytesMax = 255;  // of one part, as file systems have it
-
-Status sync_folder(const fs::path& folder) {
-  const Descriptor opened(::open(folder.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
-  if (opened && ::fsync(opened.get()) == 0) return ok();
-  return Error{"io_error", "cannot sync " + folder.string() + ": " + std::strerror(errno)};
-}
 
 class Unpacking {
  public:

@@ -2,7 +2,6 @@
 permissions wait for consent."""
 
 import json
-import time
 
 import basics
 import pytest
@@ -144,8 +143,9 @@ def test_more_permissions_wait_for_consent(world):
     bench.agent.stop()
     bench.start()
     bench.runs("1.0.0")
+    before = bench.show()["pid"]
     bench.ctl("restart", CLOCK)
-    time.sleep(0.5)
+    basics.wait_for(lambda: bench.show()["pid"] not in (None, before), 20, "another host")
     bench.runs("1.0.0")
     refused = bench.ctl("consent", CLOCK, "1.2.0", expect=1)
     assert f"nothing was done: {CLOCK} 1.1.0 waits for consent, not 1.2.0" in refused.stderr
